@@ -1,0 +1,1 @@
+"""One function per use case, called alike by the command line and by scripts. Nothing prints here."""

@@ -1,0 +1,158 @@
+"""Looking at signing events, and merging them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from keyturn.errors import NothingToDo, PendingError, RefusedError
+from keyturn.flow.context import Context, Loaded, load_event
+from keyturn.flow.retry import until_pushed
+from keyturn.verify import Difference, EventState, Finding, Report, differences, errors
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A signing event and the verdict on it.
+
+    Args:
+        topic: Topic of the event.
+        state: State of the event; ``merged`` counts before all others.
+        report: The verdict.
+        differences: What the event changes.
+        repository: Root digest, None before there is a root.
+    """
+
+    topic: str
+    state: EventState
+    report: Report
+    differences: tuple[Difference, ...]
+    repository: str | None
+
+    def to_dict(self) -> dict[str, object]:
+        """The status as ``--json`` shows it."""
+        return {
+            "event": f"sign/{self.topic}",
+            **self.report.to_dict(),
+            "state": self.state.value,
+            "root-digest": self.repository,
+            "changes": [difference.to_dict() for difference in self.differences],
+        }
+
+
+def statuses(context: Context) -> tuple[Status, ...]:
+    """Every event that is not merged yet.
+
+    Raises:
+        GitError: The remote cannot be read.
+    """
+    context.forge.refresh()
+    return tuple(
+        status_of(load_event(context, topic))
+        for topic in context.forge.events()
+        if not context.forge.is_merged(topic)
+    )
+
+
+def status(context: Context, topic: str) -> Status:
+    """One event.
+
+    Raises:
+        UsageError: There is no such event.
+    """
+    context.forge.refresh()
+    return status_of(load_event(context, topic))
+
+
+def status_of(loaded: Loaded) -> Status:
+    """The status of an event that is loaded."""
+    report = loaded.judge()
+    return Status(
+        topic=loaded.topic,
+        state=EventState.MERGED if loaded.merged else report.state,
+        report=report,
+        differences=differences(loaded.event),
+        repository=loaded.repository,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """What ``merge`` did.
+
+    Args:
+        topic: Topic of the event.
+        commit: The merge commit.
+        roles: Role names and versions that are now decided.
+    """
+
+    topic: str
+    commit: str
+    roles: tuple[tuple[str, int], ...]
+
+
+def merge(context: Context, topic: str) -> Merged:
+    """Merge an event, if it is ready and as long as nothing moves meanwhile.
+
+    Raises:
+        PendingError: Keys or signatures are missing; says whose.
+        RefusedError: The event is invalid (reason ``invalid``).
+        NothingToDo: It is merged already, or changes nothing.
+    """
+    return until_pushed(context.forge, lambda: _merge_once(context, topic))
+
+
+def _merge_once(context: Context, topic: str) -> Merged:
+    loaded = load_event(context, topic)
+    current = status_of(loaded)
+    require_ready(current, loaded.name)
+    roles = tuple((role.role, role.version) for role in current.report.roles)
+    listed = ", ".join(f"{name} {version}" for name, version in roles) or "files only"
+    commit = context.forge.merge(
+        topic, f"Merge {loaded.name}\n\nSigned: {listed}\n", context.author, context.now
+    )
+    return Merged(topic=topic, commit=commit, roles=roles)
+
+
+def require_ready(current: Status, where: str) -> None:
+    """Refuse to merge what is not ready.
+
+    Raises:
+        PendingError: Keys or signatures are missing; says whose.
+        RefusedError: The event is invalid (reason ``invalid``).
+        NothingToDo: It is merged already, or changes nothing.
+    """
+    if current.state in (EventState.MERGED, EventState.EMPTY):
+        raise NothingToDo(
+            "is merged already" if current.state is EventState.MERGED else "changes nothing", where=where
+        )
+    if current.state is EventState.INVALID:
+        raise invalid(errors(current.report.findings), where)
+    if current.state is EventState.INCOMPLETE:
+        raise PendingError(
+            f"the keys of {', '.join(current.report.missing_keys)} are missing",
+            where=where,
+            todo="Each of them runs `keyturn join`.",
+        )
+    if current.state is EventState.PENDING:
+        raise PendingError(missing_signatures(current.report), where=where, todo="They run `keyturn sign`.")
+
+
+def missing_signatures(report: Report) -> str:
+    """Which thresholds are not met, and whose signatures would meet them."""
+    lines = []
+    for role in report.roles:
+        for count in role.counts:
+            if not count.met:
+                who = ", ".join(mark.owner for mark in count.missing)
+                lines.append(
+                    f"{role.role} {role.version} has {count.have} of {count.need} signatures "
+                    f"under {count.under}, may still sign: {who}"
+                )
+    return "; ".join(lines)
+
+
+def invalid(findings: tuple[Finding, ...], where: str) -> RefusedError:
+    """The refusal of something with findings: all of them, in one error."""
+    text = "; ".join(f"{finding.id} {finding.where}: {finding.what}" for finding in findings)
+    mends = " ".join(dict.fromkeys(finding.mend for finding in findings))
+    return RefusedError(text, where=where, todo=mends, reason="invalid")

@@ -1,0 +1,149 @@
+"""Publishing: online roles over the verified ``main``, the site tree, a client's trial, then the site.
+
+The order is write-ahead: what is signed is in ``keyturn/staged`` before anybody is served it, and
+``keyturn/published`` follows when it is out. Both are caches, never authorities: what is read from them
+counts only as far as it verifies from the pinned root. A run that died is healed by the next one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from keyturn.errors import UsageError
+from keyturn.flow.context import Context, Source, assemble, pinned_digest, require_pin, require_policy
+from keyturn.flow.events import invalid
+from keyturn.flow.live import Live, no_live
+from keyturn.flow.retry import until_pushed
+from keyturn.forge import PUBLISHED, STAGED
+from keyturn.hosting import open_hosting
+from keyturn.policy import Policy
+from keyturn.publish.online import sign_online
+from keyturn.publish.page import render_page
+from keyturn.publish.site_tree import LAST, build_site
+from keyturn.signing import KeySigner
+from keyturn.state import Site, State
+from keyturn.tree import Tree, changes, overlay, write_directory
+from keyturn.trial import update_between
+from keyturn.verify import Publication, errors, verify_event, verify_published
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedSite:
+    """What ``publish`` did.
+
+    Args:
+        directory: Where the site lies.
+        url: Where it will be served, from the policy.
+        signed: Online roles signed anew, with versions.
+        timestamp: Version of the timestamp.
+        tried: How many targets the stock client downloaded.
+        changed: Whether anything is new since the last publication.
+        live: What was learned from the live site, a sentence.
+        root_digest: The repository's root digest.
+    """
+
+    directory: Path
+    url: str
+    signed: tuple[tuple[str, int], ...]
+    timestamp: int
+    tried: int
+    changed: bool
+    live: str
+    root_digest: str
+
+
+def publish(context: Context, out: Path, signer: KeySigner | None, live: Live = no_live) -> PublishedSite:
+    """Publish ``main`` into a directory.
+
+    Args:
+        context: Where.
+        out: The directory that is, or will be, served; made equal to the site.
+        signer: The online key; None if nothing needs to be signed.
+        live: Looks at what is served now.
+
+    Raises:
+        RefusedError: ``main`` or the built site does not verify (``invalid``, ``no-pin``, ``other-root``), a
+            client would not update (``trial``), or the key is not the online key (``foreign-key``).
+        UsageError: Something has to be signed and there is no key.
+        PushRejected: Another run publishes at the same time.
+    """
+    return until_pushed(context.forge, lambda: _publish_once(context, out, signer, live))
+
+
+def _publish_once(context: Context, out: Path, signer: KeySigner | None, live: Live) -> PublishedSite:
+    forge = context.forge
+    main = forge.tree(forge.main())
+    policy = require_policy(main)
+    state, digest = _verified(context, main)
+    served = live(policy.publish.url)
+    published, staged = (
+        _site(forge.tree(forge.branch_tip(PUBLISHED))),
+        _site(forge.tree(forge.branch_tip(STAGED))),
+    )
+    known = [site for site in (staged, published, served.site) if site is not None]
+    online = sign_online(state, signer, known, context.now)
+    previous = published or staged
+    hosting = open_hosting(policy, main)
+    files = build_site(state, online, hosting.read, previous, policy.publish.keep.delta, context.now)
+    built = _with_page(files, policy, digest, context)
+    findings = errors(verify_published(_publication(built, digest, context)))
+    if findings:
+        raise invalid(findings, built.name)
+    changed = previous is None or bool(changes(previous.tree, built))
+    tried = update_between(
+        previous.tree if previous else None, built, root=state.roots[1].data, now=context.now
+    )
+    commit = forge.record(
+        STAGED, built, _message(online.signed, online.timestamp.version), context.author, context.now
+    )
+    write_directory(built, out, last=LAST)
+    forge.forward(PUBLISHED, commit)
+    versions = {"snapshot": online.snapshot.version, "timestamp": online.timestamp.version}
+    return PublishedSite(
+        directory=out,
+        url=policy.publish.url,
+        signed=tuple((name, versions[name]) for name in online.signed),
+        timestamp=online.timestamp.version,
+        tried=tried,
+        changed=changed,
+        live=served.said,
+        root_digest=digest,
+    )
+
+
+def _verified(context: Context, main: Tree) -> tuple[State, str]:
+    """The state of ``main``, with everything about it verified from the pinned root digest."""
+    forge = context.forge
+    pinned = pinned_digest(context.remembered, context.root_digest)
+    loaded = assemble(Source.alone(forge.branch, forge.url, main), pinned, context.now)
+    if loaded.event.founding:
+        raise UsageError(
+            "there is nothing to publish: the repository is not founded yet",
+            where=forge.url,
+            todo="Finish and merge the founding event.",
+        )
+    require_pin(loaded.event, forge.branch)
+    findings = errors(verify_event(loaded.event).findings)
+    if findings or loaded.event.pinned is None:
+        raise invalid(findings, forge.branch)
+    return loaded.event.baseline, loaded.event.pinned
+
+
+def _site(tree: Tree) -> Site | None:
+    site = Site(tree)
+    return None if site.empty else site
+
+
+def _publication(tree: Tree, digest: str, context: Context) -> Publication:
+    return Publication(site=Site(tree), now=context.now, pinned=digest)
+
+
+def _with_page(files: Tree, policy: Policy, digest: str, context: Context) -> Tree:
+    page = render_page(_publication(files, digest, context), name=policy.name, url=policy.publish.url)
+    return overlay(files, {"index.html": page})
+
+
+def _message(signed: tuple[str, ...], timestamp: int) -> str:
+    what = f"Sign {' and '.join(signed)}" if signed else "Publish"
+    return f"{what} (timestamp {timestamp})"

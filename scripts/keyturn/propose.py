@@ -1,0 +1,311 @@
+"""The next unsigned metadata: pure functions from what is and what is wanted to files (DESIGN section 4).
+
+Every function returns *edits*: the bytes of each metadata file that changes, by path. The same input
+gives the same bytes; the time is an argument. Nothing here signs. Where an event proposes the same
+content already, its file is given back as it stands: moving an expiry by some minutes is no reason to
+void signatures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+from securesystemslib.signer import Key
+from tuf.api.metadata import DelegatedRole, Delegations, Metadata, Role, Root, TargetFile, Targets
+
+from keyturn.errors import RefusedError, UsageError
+from keyturn.policy import Duration, Period, Policy, RolePolicy
+from keyturn.state import (
+    HISTORY,
+    METADATA,
+    ONLINE,
+    Extension,
+    Owner,
+    RoleFile,
+    State,
+    canonical,
+    render_metadata,
+    targets_of,
+)
+from keyturn.verify import period_of, why_unsafe
+
+Edits = Mapping[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What the same signing event proposes already, to be kept and added to.
+
+    Args:
+        event: The event's own tree.
+        base: The commit of main from which it was proposed; what differs from it is the event's doing.
+    """
+
+    event: State
+    base: State
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The targets roles in which the event adds, replaces or removes something."""
+        return tuple(file.role for file in self.event.targets_roles() if self.edits(file.role))
+
+    def edits(self, role: str) -> Mapping[str, TargetFile | None]:
+        """The targets that the event adds, replaces (an entry) or removes (None) in one role."""
+        proposed, base = self.event.role(role), self.base.role(role)
+        if proposed is None or base is None:
+            return {}
+        before, after = targets_of(base).targets, targets_of(proposed).targets
+        return {path: after.get(path) for path in {**before, **after} if before.get(path) != after.get(path)}
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One archive of one version of an app, to be listed as a target.
+
+    Args:
+        app: App name as in the policy.
+        version: Version in PEP 440's normal form.
+        platform: Platform as in the policy; empty where one archive serves all.
+        length: Bytes of the archive.
+        sha256: SHA-256 of the archive, hexadecimal.
+        tree: Digest of the manifest of the installed tree, hexadecimal.
+    """
+
+    app: str
+    version: str
+    platform: str
+    length: int
+    sha256: str
+    tree: str
+
+    @property
+    def path(self) -> str:
+        """The target path; for people, it is never parsed for meaning."""
+        suffix = f"-{self.platform}" if self.platform else ""
+        return f"{self.app}/{self.app}-{self.version}{suffix}.tar.gz"
+
+    def target(self) -> TargetFile:
+        """The target entry, with what the archive is in ``custom.user.keyturn``."""
+        release = {"app": self.app, "platform": self.platform, "tree": self.tree, "version": self.version}
+        return TargetFile(
+            self.length, {"sha256": self.sha256}, self.path, {"custom": {"user": {"keyturn": release}}}
+        )
+
+
+def founding(policy: Policy, keys: Mapping[str, Key], now: datetime) -> Edits:
+    """Version 1 of every offline role.
+
+    Args:
+        policy: What is wanted.
+        keys: A proven public key for each login that the policy names, and for ``online``.
+        now: Time of the proposal, UTC.
+
+    Raises:
+        UsageError: A key is missing.
+    """
+    by_login = {login.lower(): key for login, key in keys.items()}
+    for login in (*policy.logins, "online"):
+        if login.lower() not in by_login:
+            raise UsageError(f"the key of {login} is missing", where=f"keyring/{login}.pub")
+    root = _new_root(policy, by_login, now)
+    files: dict[str, Root | Targets] = {"root": root, "targets": _new_targets(policy, by_login, now)}
+    for delegation in policy.delegations:
+        files[delegation.name] = Targets(version=1, expires=_expiry(now, delegation.role.period.expires))
+    edits = {f"{METADATA}{name}.json": _unsigned(signed) for name, signed in files.items()}
+    edits[f"{HISTORY}1.root.json"] = edits[f"{METADATA}root.json"]
+    return edits
+
+
+def _new_root(policy: Policy, keys: Mapping[str, Key], now: datetime) -> Root:
+    online = keys["online"]
+    roles = {
+        "root": _role(policy.root, keys),
+        "targets": _role(policy.targets, keys),
+        "snapshot": Role([online.keyid], 1),
+        "timestamp": Role([online.keyid], 1),
+    }
+    owners = {
+        keys[login.lower()].keyid: Owner(login) for login in (*policy.root.signers, *policy.targets.signers)
+    }
+    periods = {
+        "root": policy.root.period,
+        "targets": policy.targets.period,
+        "snapshot": policy.online.snapshot,
+        "timestamp": policy.online.timestamp,
+    }
+    return Root(
+        version=1,
+        expires=_expiry(now, policy.root.period.expires),
+        keys={key.keyid: key for key in keys.values() if key.keyid in owners or key.keyid == online.keyid},
+        roles=roles,
+        consistent_snapshot=True,
+        unrecognized_fields=_extension({**owners, online.keyid: ONLINE}, periods),
+    )
+
+
+def _new_targets(policy: Policy, keys: Mapping[str, Key], now: datetime) -> Targets:
+    targets = Targets(version=1, expires=_expiry(now, policy.targets.period.expires))
+    if not policy.delegations:
+        return targets
+    roles = {}
+    owners: dict[str, Owner] = {}
+    for delegation in policy.delegations:
+        role = _role(delegation.role, keys)
+        roles[delegation.name] = DelegatedRole(
+            delegation.name, role.keyids, role.threshold, delegation.terminating, paths=list(delegation.paths)
+        )
+        owners.update({keys[login.lower()].keyid: Owner(login) for login in delegation.role.signers})
+    targets.delegations = Delegations(
+        keys={key.keyid: key for key in keys.values() if key.keyid in owners}, roles=roles
+    )
+    targets.unrecognized_fields = _extension(owners, {d.name: d.role.period for d in policy.delegations})
+    return targets
+
+
+def _role(wanted: RolePolicy, keys: Mapping[str, Key]) -> Role:
+    return Role([keys[login.lower()].keyid for login in wanted.signers], wanted.threshold)
+
+
+def _extension(owners: Mapping[str, Owner], periods: Mapping[str, Period]) -> dict[str, Any]:
+    return {"x-keyturn": Extension(signers=owners, periods=periods).to_dict()}
+
+
+def release(
+    state: State, releases: Iterable[Release], now: datetime, *, earlier: Earlier | None = None
+) -> Edits:
+    """List releases in the top-level targets role, where clients look for them.
+
+    Args:
+        state: The baseline.
+        releases: What is released.
+        now: Time of the proposal, UTC.
+        earlier: What the same event proposes already; its other targets are kept.
+
+    Raises:
+        RefusedError: A version is released already, with other content.
+    """
+    wanted: dict[str, TargetFile | None] = {}
+    listed = _targets_file(state, "targets")
+    for item in releases:
+        released = targets_of(listed).targets.get(item.path)
+        if released and released.to_dict() != item.target().to_dict():
+            raise RefusedError(
+                f"{item.app} {item.version} is already released, with other content",
+                where=item.path,
+                todo="Give the new build a higher version; a released version never changes.",
+                reason="already-released",
+            )
+        wanted[item.path] = item.target()
+    return _edit_roles(state, {"targets": wanted}, now, earlier)
+
+
+def files(
+    state: State, wanted: Mapping[str, TargetFile | None], now: datetime, *, earlier: Earlier | None = None
+) -> Edits:
+    """Add, replace or remove targets, each in the role that is responsible for its path.
+
+    Args:
+        state: The baseline.
+        wanted: Target entry by target path; None removes.
+        now: Time of the proposal, UTC.
+        earlier: What the same event proposes already; its other targets are kept.
+
+    Raises:
+        UsageError: A path is unsafe, or what is to be removed is listed nowhere.
+    """
+    by_role: dict[str, dict[str, TargetFile | None]] = {}
+    for path, target in wanted.items():
+        reason = why_unsafe(path)
+        if reason:
+            raise UsageError(f"the target path {path!r} {reason}", todo="Choose another path.")
+        by_role.setdefault(_responsible(state, path, earlier, removing=target is None), {})[path] = target
+    return _edit_roles(state, by_role, now, earlier)
+
+
+def _responsible(state: State, path: str, earlier: Earlier | None, *, removing: bool) -> str:
+    for known in (state, earlier.event if earlier else None):
+        for file in known.targets_roles() if known else ():
+            if path in targets_of(file).targets:
+                return file.role
+    if removing:
+        raise UsageError("is listed by no role, so it cannot be removed", where=path)
+    for delegation in state.delegations:
+        if isinstance(delegation.role, DelegatedRole) and delegation.role.is_delegated_path(path):
+            return delegation.name
+    return "targets"
+
+
+def _targets_file(state: State, role: str) -> RoleFile:
+    file = state.role(role)
+    if file is None:
+        raise RefusedError(f"main has no readable {role} role", where=f"{METADATA}{role}.json")
+    return file
+
+
+def _edit_roles(
+    state: State,
+    wanted: Mapping[str, Mapping[str, TargetFile | None]],
+    now: datetime,
+    earlier: Earlier | None,
+) -> Edits:
+    """Apply edits to targets roles, on top of what the event proposes already."""
+    edits: dict[str, bytes] = {}
+    for role in dict.fromkeys((*wanted, *(earlier.roles if earlier else ()))):
+        before = _targets_file(state, role)
+        data = _edit_role(state, before, wanted.get(role, {}), now, earlier)
+        if data is not None:
+            edits[before.path] = data
+    return edits
+
+
+def _edit_role(
+    state: State,
+    before: RoleFile,
+    wanted: Mapping[str, TargetFile | None],
+    now: datetime,
+    earlier: Earlier | None,
+) -> bytes | None:
+    """One role's next file; the earlier proposal as it stands, signatures included, if that says the same."""
+    signed = deepcopy(targets_of(before))
+    for path, target in {**(earlier.edits(before.role) if earlier else {}), **wanted}.items():
+        if target is None:
+            signed.targets.pop(path, None)
+        else:
+            signed.targets[path] = target
+    if _same_content(signed, targets_of(before)):
+        return None
+    signed.version = before.version + 1
+    proposed = earlier.event.role(before.role) if earlier else None
+    if proposed and proposed.version == signed.version and _same_content(signed, targets_of(proposed)):
+        return proposed.data
+    signed.expires = _expiry(now, _period(state, before.role))
+    return _unsigned(signed)
+
+
+def _same_content(one: Targets, other: Targets) -> bool:
+    def content(signed: Targets) -> bytes:
+        document = signed.to_dict()
+        return canonical({name: document[name] for name in document if name not in ("version", "expires")})
+
+    return content(one) == content(other)
+
+
+def _period(state: State, role: str) -> Duration:
+    for delegation in state.delegations_to(role):
+        period = period_of(delegation)
+        if period:
+            return period.expires
+    raise RefusedError(f"no signed metadata gives a period for the role {role}", where=role)
+
+
+def _expiry(now: datetime, period: Duration) -> datetime:
+    return (now + period.delta).astimezone(timezone.utc).replace(microsecond=0)
+
+
+def _unsigned(signed: Root | Targets) -> bytes:
+    metadata: Metadata[Any] = Metadata(signed)
+    return render_metadata(metadata)

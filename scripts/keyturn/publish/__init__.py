@@ -1,0 +1,1 @@
+"""Publishing: online roles, the site tree, the page (DESIGN section 2)."""

@@ -1,0 +1,193 @@
+"""Signing snapshot and timestamp over a verified state (specification 4.4, 4.5, 5.7; DESIGN section 4).
+
+Write-ahead: the next online version is one more than the highest that was ever validly signed and kept,
+in the staged, the published or the live tree, so that a version number never serves two contents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any, TypeVar, cast
+
+from keyturn.errors import RefusedError, UsageError
+from keyturn.policy import Period
+from keyturn.signing import KeySigner
+from keyturn.state import (
+    Delegation,
+    RoleFile,
+    Site,
+    State,
+    delegations_of,
+    render_metadata,
+    sha256_hex,
+)
+from keyturn.verify import count, period_of
+from tuf.api.metadata import Metadata, MetaFile, Snapshot, Timestamp
+
+Online = TypeVar("Online", Snapshot, Timestamp)
+
+
+@dataclass(frozen=True, slots=True)
+class OnlineFiles:
+    """The online roles that go with a state.
+
+    Args:
+        snapshot: The snapshot's file.
+        timestamp: The timestamp's file.
+        signed: Names of the roles that were signed anew; empty if both are still good.
+    """
+
+    snapshot: RoleFile
+    timestamp: RoleFile
+    signed: tuple[str, ...]
+
+
+def sign_online(
+    state: State, signer: KeySigner | None, previous: Iterable[Site], now: datetime
+) -> OnlineFiles:
+    """Make the snapshot and timestamp that go with a state, signing only what has to be signed.
+
+    A snapshot is signed when a role has another version or the kept one is due for renewal; a timestamp
+    when the snapshot is new or it is due itself.
+
+    Args:
+        state: The verified state of main.
+        signer: The online key; None asks for what is there, without signing.
+        previous: Staged, published and live trees, unverified: only what verifies counts.
+        now: Time of signing, UTC.
+
+    Raises:
+        UsageError: Something has to be signed and there is no signer, or the signer is not the online key.
+        RefusedError: A role's version is lower than one that a snapshot names already.
+    """
+    sites = tuple(previous)
+    signed: list[str] = []
+    last = _newest(state, "snapshot", sites)
+    meta = _snapshot_meta(state, _known_meta(state, sites))
+    if last is not None and _signed(last, Snapshot).meta == meta and not _due(state, last, now):
+        snapshot = last
+    else:
+        signed.append("snapshot")
+        version = _next_version(state, "snapshot", sites)
+        snapshot = _sign(state, signer, "snapshot", Snapshot(version=version, meta=meta), now)
+    newest = _newest(state, "timestamp", sites)
+    named = _meta(snapshot)
+    if (
+        newest is not None
+        and _signed(newest, Timestamp).snapshot_meta == named
+        and not _due(state, newest, now)
+    ):
+        timestamp = newest
+    else:
+        signed.append("timestamp")
+        version = _next_version(state, "timestamp", sites)
+        timestamp = _sign(state, signer, "timestamp", Timestamp(version=version, snapshot_meta=named), now)
+    return OnlineFiles(snapshot=snapshot, timestamp=timestamp, signed=tuple(signed))
+
+
+def _known_meta(state: State, sites: Iterable[Site]) -> dict[str, MetaFile]:
+    """Every role that a validly signed snapshot ever listed, with its highest version."""
+    known: dict[str, MetaFile] = {}
+    for file in _signed_under_any_root(state, "snapshot", sites):
+        for name, meta in _signed(file, Snapshot).meta.items():
+            if name not in known or known[name].version < meta.version:
+                known[name] = meta
+    return known
+
+
+def _snapshot_meta(state: State, known: dict[str, MetaFile]) -> dict[str, MetaFile]:
+    meta = dict(known)
+    for file in state.targets_roles():
+        name = f"{file.role}.json"
+        if name in known and known[name].version > file.version:
+            raise RefusedError(
+                f"{file.role} is version {file.version} on main, "
+                f"but version {known[name].version} was published",
+                where=file.path,
+                todo="Find out how main went back; restore the higher version.",
+                reason="went-back",
+            )
+        meta[name] = _meta(file)
+    return meta
+
+
+def _meta(file: RoleFile) -> MetaFile:
+    return MetaFile(version=file.version, length=len(file.data), hashes={"sha256": sha256_hex(file.data)})
+
+
+def _delegation(state: State, name: str) -> Delegation:
+    root = state.root
+    for delegation in delegations_of(root) if root else ():
+        if delegation.name == name:
+            return delegation
+    raise RefusedError(f"main has no readable root that delegates {name}", where="metadata/root.json")
+
+
+def _period(state: State, name: str) -> Period:
+    period = period_of(_delegation(state, name))
+    if period is None:
+        raise RefusedError(f"root gives no period for {name}", where="metadata/root.json")
+    return period
+
+
+def _due(state: State, file: RoleFile, now: datetime) -> bool:
+    return file.expires - _period(state, file.role).renew.delta <= now
+
+
+def _newest(state: State, name: str, sites: Iterable[Site]) -> RoleFile | None:
+    """The highest version that is validly signed under the latest root, and so may be used again."""
+    delegation = _delegation(state, name)
+    valid = (
+        file for site in sites for file in _candidates(site, name) if count(delegation, file, "root").met
+    )
+    return max(valid, key=lambda file: file.version, default=None)
+
+
+def _next_version(state: State, name: str, sites: Iterable[Site]) -> int:
+    """One more than the highest version that the online key of any root signed."""
+    versions = (file.version for file in _signed_under_any_root(state, name, sites))
+    return max(versions, default=0) + 1
+
+
+def _signed_under_any_root(state: State, name: str, sites: Iterable[Site]) -> Iterator[RoleFile]:
+    delegations = [d for root in state.roots.values() for d in delegations_of(root) if d.name == name]
+    for site in sites:
+        for file in _candidates(site, name):
+            if any(count(delegation, file, "root").met for delegation in delegations):
+                yield file
+
+
+def _candidates(site: Site, name: str) -> Iterator[RoleFile]:
+    if name == "timestamp":
+        if site.timestamp:
+            yield site.timestamp
+        return
+    for version in site.versions.get(name, ()):
+        file = site.file(name, version)
+        if file and file.version == version:
+            yield file
+
+
+def _sign(state: State, signer: KeySigner | None, name: str, signed: Online, now: datetime) -> RoleFile:
+    delegation = _delegation(state, name)
+    if signer is None:
+        raise UsageError(
+            f"{name} has to be signed, but there is no online key", todo="Give the online key with --key URI."
+        )
+    if signer.public.keyid not in delegation.keys:
+        raise RefusedError(
+            f"the key given is not the online key that root names for {name}",
+            where=f"key {signer.public.keyid[:16]}",
+            reason="foreign-key",
+        )
+    signed.expires = (now + _period(state, name).expires.delta).astimezone(timezone.utc)
+    metadata: Metadata[Any] = Metadata(signed)
+    metadata.signatures[signer.public.keyid] = signer.sign(metadata.signed_bytes)
+    path = f"metadata/{signed.version}.{name}.json" if name != "timestamp" else "metadata/timestamp.json"
+    return RoleFile.parse(name, path, render_metadata(metadata))
+
+
+def _signed(file: RoleFile, kind: type[Online]) -> Online:
+    return cast("Online", file.signed)

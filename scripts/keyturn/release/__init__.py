@@ -1,0 +1,1 @@
+"""From a bundle directory to what a release publishes."""
