@@ -133,7 +133,8 @@ _SYMPTOMS = tuple(
 
 _MOVED = re.compile(
     r"\((stale info|fetch first|non-fast-forward|already exists|failed to update ref|failed to lock|"
-    r"incorrect old value provided|reference already exists|remote ref updated since checkout|"
+    r"incorrect old value provided|reference (already exists|does not exist)|"
+    r"remote ref updated since checkout|"
     r"cannot lock ref.*|atomic transaction failed)\)$"
 )
 
@@ -387,7 +388,7 @@ class Git:
         options = ["--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head", "--refmap="]
         options += ["--prune" if prune else "--no-prune", "--no-prune-tags", "--no-write-commit-graph"]
         command = ["fetch", *options, "--end-of-options", remote, *refspecs]
-        self._ask(f"fetch from {_redacted(remote)}", command)
+        self._ask(f"fetch from {redacted(remote)}", command)
 
     def ls_remote(self, remote: str) -> dict[str, str]:
         """The refs of a remote as they are now, full name to object id (tags not peeled, no HEAD).
@@ -398,7 +399,7 @@ class Git:
         """
         self._check_remote(remote)
         command = ["ls-remote", "--refs", "--quiet", "--end-of-options", remote]
-        listing = _text(self._ask(f"read {_redacted(remote)}", command))
+        listing = _text(self._ask(f"read {redacted(remote)}", command))
         pairs = (line.partition("\t") for line in listing.split("\n") if line)
         return {ref: oid for oid, _, ref in pairs}
 
@@ -597,7 +598,7 @@ class Git:
         # Servers without atomic pushes exist, and a single ref needs none.
         options += ["--atomic"] if len(updates) > 1 else []
         command = ["push", *options, *leases, "--end-of-options", remote, *refspecs]
-        answer = self._call(f"push to {_redacted(remote)}", command, accept=None, hooks=True)
+        answer = self._call(f"push to {redacted(remote)}", command, accept=None, hooks=True)
         if answer.code != 0:
             raise self._push_failure(remote, answer)
 
@@ -709,14 +710,14 @@ class Git:
         rejected = [line.split("\t", 2) for line in _text(answer.out).split("\n") if line.startswith("!\t")]
         told = "; ".join(f"{refs.rpartition(':')[2]} {summary}" for _, refs, summary in rejected)
         # The one "failed to update ref" that no second try will cure: a branch a stands where a/b should.
-        in_the_way = "; cannot create" in answer.err
+        in_the_way = "; cannot create" in told + answer.err
         if not in_the_way and any(_MOVED.search(summary) for _, _, summary in rejected):
             return PushRejected(
-                f"{_redacted(remote)} is no longer as it was when it was last looked at: {told}",
+                f"{redacted(remote)} is no longer as it was when it was last looked at: {told}",
                 where=str(self.directory),
                 todo="somebody else pushed in the meantime: look at the new state and try again",
             )
-        failure = self._failed(f"push to {_redacted(remote)}", f"{told}\n{answer.err}")
+        failure = self._failed(f"push to {redacted(remote)}", f"{told}\n{answer.err}")
         if not rejected and answer.code == 1 and not failure.todo:
             failure.todo = "a pre-push hook of this clone may have stopped it"
         return failure
@@ -726,13 +727,13 @@ class Git:
             if address.startswith("-") or not address or re.search(r"[\0-\x1f\x7f]", address):
                 raise RefusedError(
                     "this is not the name or address of a remote",
-                    where=_redacted(address),
+                    where=redacted(address),
                     reason="remote-url",
                 )
             if re.match(r"(ext|fd)::", address, re.IGNORECASE):
                 raise RefusedError(
                     "a remote address of this kind runs commands on your machine, and is never used",
-                    where=_redacted(address),
+                    where=redacted(address),
                     todo="use an https, ssh or file address",
                     reason="remote-url",
                 )
@@ -825,16 +826,12 @@ class _ObjectReader:
 
 
 def _end(process: subprocess.Popen[bytes], errors: IO[bytes]) -> str:
-    if process.stdin is not None:
-        with contextlib.suppress(OSError):  # it ended before it had read all
-            process.stdin.close()
-    if process.stdout is not None:
-        process.stdout.close()
-    try:
-        process.wait(timeout=1)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            with contextlib.suppress(OSError):  # it ended before it had read all
+                pipe.close()
+    process.kill()
+    process.wait()
     errors.seek(0)
     told = errors.read().decode("utf-8", "replace")
     errors.close()
@@ -932,11 +929,11 @@ def _told(stderr: str) -> str:
     spoken = [
         re.sub(r"^(fatal|error): ", "", line) for line in lines if line and not line.startswith("hint:")
     ]
-    text = _redacted("; ".join(spoken)) or "git gave no reason"
+    text = redacted("; ".join(spoken)) or "git gave no reason"
     return text if len(text) <= _PARAGRAPH else text[:_PARAGRAPH] + " ..."
 
 
-def _redacted(text: str) -> str:
+def redacted(text: str) -> str:
     """Text with no credentials left in the web addresses that it names."""
     return re.sub(r"(https?://)[^/\s@]+@", r"\1***@", text)
 

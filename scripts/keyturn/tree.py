@@ -425,7 +425,8 @@ class _DirectoryWriter:
         self._make_directory(directory.parent)
         found = _lstat(directory)
         if found is None or not stat.S_ISDIR(found.st_mode):
-            directory.unlink(missing_ok=True)
+            if found is not None:
+                directory.unlink()
             directory.mkdir()
             self._changed.add(directory.parent)
         self._ready.add(directory)

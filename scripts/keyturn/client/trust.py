@@ -263,8 +263,7 @@ class Trust:
             return HashMismatchError(f"{what} is longer than it may be", where=where, role=role)
         if isinstance(error, exceptions.DownloadHTTPError) and error.status_code in _GONE:
             return NotFoundError(f"the server does not have {what}", where=where, todo=_LATER)
-        why = str(error.__cause__ or error) or "the server is too slow"
-        return NetworkError(f"{what} cannot be fetched: {why}", where=where, todo=_LATER)
+        return NetworkError(f"{what} cannot be fetched: {_why(error)}", where=where, todo=_LATER)
 
     def _expired(self, role: str) -> ExpiredError:
         # The check that failed may be one that ngclient makes of the role before, on its way to this one.
@@ -314,6 +313,13 @@ def _listing(signed: Signed | None) -> dict[str, int]:
     if isinstance(signed, Snapshot):
         return {name: file.version for name, file in signed.meta.items()}
     return {}
+
+
+def _why(error: exceptions.DownloadError) -> str:
+    cause = error.__cause__ or error
+    # urllib3's errors carry their sentence first and then what they were made from.
+    sentence = next((part for part in cause.args if isinstance(part, str)), str(cause))
+    return sentence or "the server is too slow"
 
 
 def _unheard(_done: int, _total: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from keyturn import propose
@@ -12,7 +12,7 @@ from keyturn.flow.retry import until_pushed
 from keyturn.forge import Proposal
 from keyturn.policy import parse, render
 from keyturn.signing import KeySigner, prove, public_pem
-from keyturn.tree import overlay
+from keyturn.tree import Kind, Tree, overlay
 
 FOUNDING = "founding"
 
@@ -71,19 +71,20 @@ def init(
     )
     policy = parse(text.encode())
     context.forge.refresh()
-    if context.forge.main() is not None:
+    if context.forge.main() is None:
+        context.forge.start(
+            {POLICY: text.encode(), ".gitattributes": _GIT_ATTRIBUTES},
+            f"Found {name}",
+            context.author,
+            context.now,
+        )
+    elif not _begun(context, text):
         raise UsageError(
             f"the branch {context.forge.branch} exists already",
             where=context.forge.url,
             todo="Found a repository in an empty remote.",
             reason="not-empty",
         )
-    context.forge.start(
-        {POLICY: text.encode(), ".gitattributes": _GIT_ATTRIBUTES},
-        f"Found {name}",
-        context.author,
-        context.now,
-    )
     change = Proposal(
         files=_membership(online, name, "online"),
         message="Add the online key",
@@ -92,6 +93,19 @@ def init(
     )
     context.forge.propose(FOUNDING, change)
     return Founded(topic=FOUNDING, logins=policy.logins, policy=text)
+
+
+def _begun(context: Context, text: str) -> bool:
+    """Whether an earlier run died between the first commit and the founding event."""
+    tree = context.forge.tree(context.forge.main())
+    return context.forge.event(FOUNDING) is None and dict(_contents(tree)) == {
+        POLICY: text.encode(),
+        ".gitattributes": _GIT_ATTRIBUTES,
+    }
+
+
+def _contents(tree: Tree) -> Iterator[tuple[str, bytes]]:
+    return ((path, tree.read(path)) for path, entry in tree.entries().items() if entry.kind is Kind.FILE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,11 @@ from keyturn.tree import Tree, changes, overlay, write_directory
 from keyturn.trial import update_between
 from keyturn.verify import Publication, errors, verify_event, verify_published
 
+SITE_MARK = "metadata/timestamp.json"
+"""The file by which a directory is known to hold a site."""
+EXPIRED = "KT211"
+"""The one finding that a site which was good once may have now."""
+
 
 @dataclass(frozen=True, slots=True)
 class PublishedSite:
@@ -65,10 +70,23 @@ def publish(context: Context, out: Path, signer: KeySigner | None, live: Live = 
     Raises:
         RefusedError: ``main`` or the built site does not verify (``invalid``, ``no-pin``, ``other-root``), a
             client would not update (``trial``), or the key is not the online key (``foreign-key``).
-        UsageError: Something has to be signed and there is no key.
+        UsageError: Something has to be signed and there is no key, or ``out`` is somebody's other directory
+            (reason ``not-a-site``).
         PushRejected: Another run publishes at the same time.
     """
+    _check_out(out)
     return until_pushed(context.forge, lambda: _publish_once(context, out, signer, live))
+
+
+def _check_out(out: Path) -> None:
+    """Refuse a directory that holds anything but a site: what does not belong to the site is deleted there."""
+    if out.is_dir() and any(out.iterdir()) and not (out / SITE_MARK).is_file():
+        raise UsageError(
+            "is neither empty nor a site that keyturn published",
+            where=str(out),
+            todo="Name a new directory, or the one you published into before.",
+            reason="not-a-site",
+        )
 
 
 def _publish_once(context: Context, out: Path, signer: KeySigner | None, live: Live) -> PublishedSite:
@@ -77,13 +95,10 @@ def _publish_once(context: Context, out: Path, signer: KeySigner | None, live: L
     policy = require_policy(main)
     state, digest = _verified(context, main)
     served = live(policy.publish.url)
-    published, staged = (
-        _site(forge.tree(forge.branch_tip(PUBLISHED))),
-        _site(forge.tree(forge.branch_tip(STAGED))),
-    )
-    known = [site for site in (staged, published, served.site) if site is not None]
+    caches = [Site(forge.tree(forge.branch_tip(name))) for name in (PUBLISHED, STAGED)]
+    known = [*caches, *([served.site] if served.site else [])]
     online = sign_online(state, signer, known, context.now)
-    previous = published or staged
+    previous = next((site for site in caches if _once_valid(site, digest, context)), None)
     hosting = open_hosting(policy, main)
     files = build_site(state, online, hosting.read, previous, policy.publish.keep.delta, context.now)
     built = _with_page(files, policy, digest, context)
@@ -130,9 +145,12 @@ def _verified(context: Context, main: Tree) -> tuple[State, str]:
     return loaded.event.baseline, loaded.event.pinned
 
 
-def _site(tree: Tree) -> Site | None:
-    site = Site(tree)
-    return None if site.empty else site
+def _once_valid(site: Site, digest: str, context: Context) -> bool:
+    """Whether a cached site verifies from the pinned root, were it not for its age."""
+    if site.empty:
+        return False
+    findings = errors(verify_published(Publication(site=site, now=context.now, pinned=digest)))
+    return all(finding.id == EXPIRED for finding in findings)
 
 
 def _publication(tree: Tree, digest: str, context: Context) -> Publication:

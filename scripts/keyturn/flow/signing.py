@@ -226,20 +226,21 @@ def turn_keys(
     return tuple(blocks)
 
 
-def remember_root(context: Context, topic: str) -> None:
-    """Pin the root of a founding event after this person's signature on root 1 was pushed (SPEC: pins).
+def remember_root(preparation: Preparation, home: SignerHome) -> None:
+    """Pin root 1 once this person's signature on it was handed in (SPEC: pins).
+
+    What is pinned is the root that was shown and signed, whatever the remote says by now.
 
     Args:
-        context: Where.
-        topic: Topic of the event.
+        preparation: What was signed.
+        home: The signer's own directory.
 
     Raises:
         RefusedError: Another root is pinned already (reason ``other-root``).
     """
-    loaded = load_event(context, topic)
-    first = loaded.event.baseline.roots.get(1) or loaded.event.head.roots.get(1)
-    if first is not None:
-        context.remembered.write_pin(first.data)
+    for turn in preparation.turns:
+        if turn.file.role == "root" and turn.file.version == 1:
+            home.remote(preparation.loaded.url).write_pin(turn.file.data)
 
 
 def deliver(context: Context, topic: str, block: SignatureBlock, author: Identity | None = None) -> Delivered:

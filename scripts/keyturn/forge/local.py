@@ -12,7 +12,7 @@ from datetime import datetime
 
 from keyturn.errors import UsageError
 from keyturn.forge import EVENT_PREFIX, Head, Proposal
-from keyturn.git import Git, GitError, Identity, RefUpdate
+from keyturn.git import Git, GitError, Identity, RefUpdate, redacted
 from keyturn.tree import GitTree, Kind, MemoryTree, Tree
 
 HEADS = "refs/heads/"
@@ -31,7 +31,7 @@ class LocalForge:
         self._git = git
         self._remote = remote
         self._branch = branch
-        self._url = git.remote_url(remote) or remote
+        self._url = redacted(git.remote_url(remote) or remote)
         self._space = f"refs/keyturn/{hashlib.sha256(self._url.encode()).hexdigest()[:12]}/"
         self._tips: dict[str, str] = {}
 

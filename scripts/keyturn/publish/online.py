@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, TypeVar, cast
 
+from tuf.api.metadata import Metadata, MetaFile, Snapshot, Timestamp
+
 from keyturn.errors import RefusedError, UsageError
 from keyturn.policy import Period
 from keyturn.signing import KeySigner
@@ -24,7 +26,6 @@ from keyturn.state import (
     sha256_hex,
 )
 from keyturn.verify import count, period_of
-from tuf.api.metadata import Metadata, MetaFile, Snapshot, Timestamp
 
 Online = TypeVar("Online", Snapshot, Timestamp)
 
@@ -90,7 +91,7 @@ def sign_online(
 def _known_meta(state: State, sites: Iterable[Site]) -> dict[str, MetaFile]:
     """Every role that a validly signed snapshot ever listed, with its highest version."""
     known: dict[str, MetaFile] = {}
-    for file in _signed_under_any_root(state, "snapshot", sites):
+    for file in _ever_signed(state, "snapshot", sites):
         for name, meta in _signed(file, Snapshot).meta.items():
             if name not in known or known[name].version < meta.version:
                 known[name] = meta
@@ -147,16 +148,23 @@ def _newest(state: State, name: str, sites: Iterable[Site]) -> RoleFile | None:
 
 def _next_version(state: State, name: str, sites: Iterable[Site]) -> int:
     """One more than the highest version that the online key of any root signed."""
-    versions = (file.version for file in _signed_under_any_root(state, name, sites))
+    versions = (file.version for file in _ever_signed(state, name, sites))
     return max(versions, default=0) + 1
 
 
-def _signed_under_any_root(state: State, name: str, sites: Iterable[Site]) -> Iterator[RoleFile]:
-    delegations = [d for root in state.roots.values() for d in delegations_of(root) if d.name == name]
-    for site in sites:
-        for file in _candidates(site, name):
-            if any(count(delegation, file, "root").met for delegation in delegations):
-                yield file
+def _ever_signed(state: State, name: str, sites: Iterable[Site]) -> Iterator[RoleFile]:
+    return (file for site in sites for file in _candidates(site, name) if signed_under_any_root(state, file))
+
+
+def signed_under_any_root(state: State, file: RoleFile) -> bool:
+    """Whether an online role's file meets its threshold under one of the repository's roots.
+
+    Args:
+        state: The verified state of main.
+        file: A snapshot or timestamp.
+    """
+    delegations = (d for root in state.roots.values() for d in delegations_of(root) if d.name == file.role)
+    return any(count(delegation, file, "root").met for delegation in delegations)
 
 
 def _candidates(site: Site, name: str) -> Iterator[RoleFile]:
@@ -176,7 +184,8 @@ def _sign(state: State, signer: KeySigner | None, name: str, signed: Online, now
         raise UsageError(
             f"{name} has to be signed, but there is no online key", todo="Give the online key with --key URI."
         )
-    if signer.public.keyid not in delegation.keys:
+    bound = next((own for key in delegation.keys.values() if (own := signer.as_key(key))), None)
+    if bound is None:
         raise RefusedError(
             f"the key given is not the online key that root names for {name}",
             where=f"key {signer.public.keyid[:16]}",
@@ -184,7 +193,7 @@ def _sign(state: State, signer: KeySigner | None, name: str, signed: Online, now
         )
     signed.expires = (now + _period(state, name).expires.delta).astimezone(timezone.utc)
     metadata: Metadata[Any] = Metadata(signed)
-    metadata.signatures[signer.public.keyid] = signer.sign(metadata.signed_bytes)
+    metadata.signatures[bound.public.keyid] = bound.sign(metadata.signed_bytes)
     path = f"metadata/{signed.version}.{name}.json" if name != "timestamp" else "metadata/timestamp.json"
     return RoleFile.parse(name, path, render_metadata(metadata))
 

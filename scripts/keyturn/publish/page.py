@@ -13,12 +13,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import shlex
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import TypeVar
 from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -29,40 +28,37 @@ from tuf.api.metadata import DelegatedRole, TargetFile, Targets
 from keyturn.client.releases import Update, release
 from keyturn.errors import RefusedError
 from keyturn.state import ONLINE_ROLES, Delegation, RoleFile, short_fingerprint, targets_of
-from keyturn.verify import KeyMark, Publication, count, why_unsafe
+from keyturn.verify import Count, KeyMark, Publication, count, why_unsafe
 from keyturn.verify.thresholds import UNREADABLE
 
 TOP_LEVEL = ("root", "targets", *ONLINE_ROLES)
 MOST_FILES = 200
 """How many other files are listed; the metadata names them all."""
-RECENT = 4
-"""How many releases of an app are in view; the rest is folded away."""
+RECENT = 3
+"""How many versions of an app are in view; the rest is folded away."""
+_STEP = 1000
+_HEX = re.compile(r"[0-9a-f]+")
 _UNPRINTED = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 # Letters, marks and symbols that nothing is drawn for, and a joiner that is no format character.
 _BLANK = {"\u034f", "\u115f", "\u1160", "\u17b4", "\u17b5", "\u2800", "\u3164", "\uffa0"}
 _BLANK |= {chr(code) for code in (*range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))}
-_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True, slots=True)
 class _Key:
-    """A key with the owner under whom it is shown."""
+    """A key under the owner whom a delegator names for it."""
 
-    anchor: str
+    number: int
     owner: str
     fingerprint: str
     kind: str
-    roles: tuple[str, ...]
-
-    @property
-    def readable(self) -> bool:
-        """Whether the metadata holds a key that can be read at all."""
-        return not self.fingerprint.startswith(UNREADABLE)
+    signs: tuple[str, ...]
 
     @property
     def short(self) -> str:
         """The fingerprint as people compare it."""
-        return short_fingerprint(self.fingerprint) if self.readable else UNREADABLE
+        readable = not self.fingerprint.startswith(UNREADABLE)
+        return short_fingerprint(self.fingerprint) if readable else UNREADABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +71,26 @@ class _Signer:
 
 @dataclass(frozen=True, slots=True)
 class _Role:
-    """A role as one delegator declares it, with the file that is published."""
+    """A role as one delegator declares it, and the file of it that is published."""
 
-    name: str
     delegation: Delegation = field(repr=False)
     file: RoleFile = field(repr=False)
     signers: tuple[_Signer, ...]
+
+    @property
+    def name(self) -> str:
+        """Name of the role."""
+        return self.delegation.name
+
+    @property
+    def delegator(self) -> str:
+        """Name of the role that delegates it."""
+        return self.delegation.delegator.role
+
+    @property
+    def delegated(self) -> bool:
+        """Whether it is none of the four that root names."""
+        return isinstance(self.delegation.role, DelegatedRole)
 
     @property
     def threshold(self) -> int:
@@ -94,16 +104,16 @@ class _Role:
 
     @property
     def online(self) -> bool:
-        """Whether a machine signs the role."""
+        """Whether a machine can sign the role."""
         owners = self.delegation.owners
         return self.name in ONLINE_ROLES or any(
-            keyid in owners and owners[keyid].online for keyid in self.delegation.keys
+            owners[keyid].online for keyid in self.delegation.keys if keyid in owners
         )
 
     @property
     def href(self) -> str | None:
-        """Where the file is, from the page."""
-        return _href(self.file.path)
+        """Where the file lies, seen from the page."""
+        return None if why_unsafe(self.file.path) else quote(self.file.path, safe="/")
 
     @property
     def patterns(self) -> tuple[str, ...]:
@@ -111,12 +121,12 @@ class _Role:
         role = self.delegation.role
         if not isinstance(role, DelegatedRole):
             return ()
-        prefixes = (f"SHA-256 {prefix}…" for prefix in role.path_hash_prefixes or ())
-        return (*(role.paths or ()), *prefixes)
+        hashed = (f"SHA-256 {prefix}\u2026" for prefix in role.path_hash_prefixes or ())
+        return (*(role.paths or ()), *hashed)
 
     @property
     def terminating(self) -> bool:
-        """Whether a search ends here, found or not."""
+        """Whether a client looks no further after this role."""
         return isinstance(self.delegation.role, DelegatedRole) and self.delegation.role.terminating
 
 
@@ -129,8 +139,8 @@ class _Release:
     href: str | None
 
     @property
-    def name(self) -> str:
-        """The name under which the archive is saved."""
+    def saved_as(self) -> str:
+        """The name under which a browser saves the archive."""
         return self.update.path.rpartition("/")[2]
 
 
@@ -142,17 +152,15 @@ class _App:
     releases: tuple[_Release, ...]
 
     @property
-    def recent(self) -> tuple[_Release, ...]:
-        """The releases in view: never fewer than those that a client may be offered."""
-        newest = sum(found.newest for found in self.releases)
-        return tuple(
-            found for place, found in enumerate(self.releases) if found.newest or place < max(RECENT, newest)
-        )
+    def shown(self) -> tuple[_Release, ...]:
+        """The releases in view: the newest for each platform, and the last few versions."""
+        versions = tuple(dict.fromkeys(found.update.version for found in self.releases))[:RECENT]
+        return tuple(found for found in self.releases if found.newest or found.update.version in versions)
 
     @property
-    def earlier(self) -> tuple[_Release, ...]:
-        """The releases that are folded away."""
-        return tuple(found for found in self.releases if found not in self.recent)
+    def folded(self) -> tuple[_Release, ...]:
+        """The others."""
+        return tuple(found for found in self.releases if found not in self.shown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +184,10 @@ def visible(text: str) -> str:
     Args:
         text: Any text.
     """
-    return "".join(_written_out(character) if _hidden(character) else character for character in text)
+    return "".join(
+        character.encode("unicode_escape").decode("ascii") if _hidden(character) else character
+        for character in text
+    )
 
 
 def render_page(publication: Publication, *, name: str, url: str) -> bytes:
@@ -193,20 +204,149 @@ def render_page(publication: Publication, *, name: str, url: str) -> bytes:
     Raises:
         RefusedError: A role that the page must show is missing or cannot be read.
     """
-    roles = tuple(_roles(publication))
-    files = tuple(_files(publication))
-    page = _environment().get_template("index.html.j2")
-    return page.render(
-        name=name,
-        url=url,
-        pin=publication.pinned,
-        top_level=sorted((role for role in roles if _is_top(role)), key=lambda role: TOP_LEVEL.index(role.name)),
-        delegated=[role for role in roles if not _is_top(role)],
-        keys=tuple(dict.fromkeys(signer.key for role in roles for signer in role.signers)),
-        apps=tuple(_apps(publication)),
-        files=files[:MOST_FILES],
-        more_files=max(len(files) - MOST_FILES, 0),
-    ).encode("utf-8")
+    roles = _roles(publication)
+    found = tuple(_found(publication))
+    apps = _apps(publication, found)
+    released = {release.update.path for app in apps for release in app.releases}
+    files = [_file(publication, *listed) for listed in found if listed[1].path not in released]
+    page = (
+        _environment()
+        .get_template("index.html.j2")
+        .render(
+            name=name,
+            url=url,
+            pin=publication.pinned,
+            top_level=sorted((r for r in roles if not r.delegated), key=lambda r: TOP_LEVEL.index(r.name)),
+            delegated=[r for r in roles if r.delegated],
+            keys=sorted({s.key for r in roles for s in r.signers}, key=lambda key: key.number),
+            apps=apps,
+            files=files[:MOST_FILES],
+            more_files=len(files[MOST_FILES:]),
+        )
+    )
+    return page.encode("utf-8")
+
+
+def _roles(publication: Publication) -> tuple[_Role, ...]:
+    """Every delegation with its file and its keys, each key numbered at its first appearance."""
+    files = [_published(publication, delegation) for delegation in publication.delegations]
+    tallies = [
+        count(delegation, file, delegation.delegator.role)
+        for delegation, file in zip(publication.delegations, files, strict=True)
+    ]
+    signs: dict[tuple[str, str], dict[str, None]] = {}
+    for delegation, tally in zip(publication.delegations, tallies, strict=True):
+        for mark in (*tally.signed, *tally.missing):
+            signs.setdefault((mark.owner, mark.fingerprint), {})[delegation.name] = None
+    numbers = {pair: number for number, pair in enumerate(signs, 1)}
+
+    def signer(delegation: Delegation, mark: KeyMark, *, signed: bool) -> _Signer:
+        pair = (mark.owner, mark.fingerprint)
+        kind = delegation.keys[mark.keyid].keytype
+        return _Signer(_Key(numbers[pair], *pair, kind, tuple(signs[pair])), signed)
+
+    def role(delegation: Delegation, file: RoleFile, tally: Count) -> _Role:
+        signed = [signer(delegation, mark, signed=True) for mark in tally.signed]
+        missing = [signer(delegation, mark, signed=False) for mark in tally.missing]
+        return _Role(delegation, file, (*signed, *missing))
+
+    return tuple(map(role, publication.delegations, files, tallies))
+
+
+def _published(publication: Publication, delegation: Delegation) -> RoleFile:
+    site = publication.site
+    top_level = {"root": site.root, "timestamp": site.timestamp, "snapshot": publication.snapshot}
+    below = isinstance(delegation.role, DelegatedRole) or delegation.name not in top_level
+    file = publication.role(delegation.name) if below else top_level[delegation.name]
+    if file is None:
+        raise RefusedError(
+            "the role is missing or cannot be read",
+            where=delegation.name,
+            todo="Publish only what verifies.",
+            reason="unverified",
+        )
+    return file
+
+
+def _found(publication: Publication) -> Iterator[tuple[RoleFile, TargetFile]]:
+    """Every target that a client can find, by path, with the role in which it finds it."""
+    for path in sorted({target.path for _, target in publication.all_targets()}):
+        file = _search(publication, path)
+        if file:
+            yield file, targets_of(file).targets[path]
+
+
+def _search(publication: Publication, path: str) -> RoleFile | None:
+    """The role that a client ends at when it looks for a path (specification 5.6.7)."""
+    waiting, visited = ["targets"], set[str]()
+    while waiting:
+        name = waiting.pop()
+        file = None if name in visited else publication.role(name)
+        visited.add(name)
+        if file is None or not isinstance(file.signed, Targets):
+            continue
+        if path in file.signed.targets:
+            return file
+        below = []
+        for child, terminating in _responsible(file.signed, path):
+            below.append(child)
+            if terminating:
+                waiting = []
+                break
+        waiting += reversed(below)
+    return None
+
+
+def _responsible(signed: Targets, path: str) -> Iterable[tuple[str, bool]]:
+    return signed.delegations.get_roles_for_target(path) if signed.delegations else ()
+
+
+def _apps(publication: Publication, found: Iterable[tuple[RoleFile, TargetFile]]) -> tuple[_App, ...]:
+    """The releases by app: like the client, only those that the top-level targets role lists."""
+    updates = [
+        update for file, target in found if file.role == "targets" and (update := release(target)) is not None
+    ]
+    updates.sort(key=lambda update: (update.platform, update.path))
+    updates.sort(key=lambda update: Version(update.version), reverse=True)
+    newest: dict[tuple[str, str], str] = {}
+    for update in updates:
+        newest.setdefault((update.app, update.platform), update.version)
+    return tuple(
+        _App(
+            app,
+            tuple(
+                _Release(
+                    update,
+                    newest=update.version == newest[update.app, update.platform],
+                    href=_target_href(publication, update.path, update.sha256),
+                )
+                for update in updates
+                if update.app == app
+            ),
+        )
+        for app in sorted({update.app for update in updates}, key=lambda app: (app.lower(), app))
+    )
+
+
+def _file(publication: Publication, file: RoleFile, target: TargetFile) -> _File:
+    algorithm = "sha256" if "sha256" in target.hashes else min(target.hashes)
+    digest = target.hashes[algorithm]
+    return _File(
+        path=target.path,
+        role=file.role,
+        size=target.length,
+        algorithm=algorithm,
+        digest=digest,
+        href=_target_href(publication, target.path, digest),
+    )
+
+
+def _target_href(publication: Publication, path: str, digest: str) -> str | None:
+    """Where a target lies, seen from the page; None if it is hosted elsewhere or its path is unsafe."""
+    if not publication.check_targets or why_unsafe(path) or not _HEX.fullmatch(digest):
+        return None
+    directory, slash, name = path.rpartition("/")
+    return quote(f"targets/{directory}{slash}{digest}.{name}", safe="/")
 
 
 def _environment() -> Environment:
@@ -237,23 +377,16 @@ def _csp_hash(style: str) -> str:
 
 
 def _octets(size: int) -> str:
-    amount = float(size)
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if amount < 999.95 or unit == "GB":
-            break
-        amount /= 1000
-    if unit == "bytes":
+    if size < _STEP:
         return "1 byte" if size == 1 else f"{size} bytes"
-    return f"{amount:,.1f} {unit}"
+    amount = size / _STEP
+    for unit in ("kB", "MB"):
+        if round(amount, 1) < _STEP:
+            return f"{amount:.1f} {unit}"
+        amount /= _STEP
+    return f"{amount:,.1f} GB"
 
 
 def _hidden(character: str) -> bool:
     other_blank = character != " " and unicodedata.category(character) == "Zs"
     return other_blank or character in _BLANK or unicodedata.category(character) in _UNPRINTED
-
-
-def _written_out(character: str) -> str:
-    code = ord(character)
-    if code > 0xFFFF:
-        return f"\\U{code:08x}"
-    return f"\\u{code:04x}" if code > 0xFF else f"\\x{code:02x}"

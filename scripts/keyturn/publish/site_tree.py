@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
+from tuf.api.metadata import Snapshot, TargetFile
+
 from keyturn.errors import RefusedError
-from keyturn.publish.online import OnlineFiles
-from keyturn.state import RoleFile, Site, State, delegations_of, targets_of
+from keyturn.publish.online import OnlineFiles, signed_under_any_root
+from keyturn.state import RoleFile, Site, State, delegations_of, sha256_hex, targets_of
 from keyturn.tree import MemoryTree, Tree
 from keyturn.verify import period_of
 from keyturn.verify.rules_files import mismatch
-from tuf.api.metadata import Snapshot, TargetFile
 
 LAST = ("metadata/root.json", "metadata/timestamp.json", "index.html")
 """What a server must see last, in this order: a timestamp never names what is not there yet."""
@@ -38,7 +39,7 @@ def build_site(
     Raises:
         RefusedError: A target's bytes are not those that are signed.
     """
-    files = _retained(previous, online, keep, now) if previous else {}
+    files = _retained(state, previous, online, keep, now) if previous else {}
     for version, root in state.roots.items():
         files[f"metadata/{version}.root.json"] = root.data
     if state.root:
@@ -62,15 +63,19 @@ def _target(target: TargetFile, read_target: Callable[[str], bytes]) -> bytes:
     return data
 
 
-def _retained(previous: Site, online: OnlineFiles, keep: timedelta, now: datetime) -> dict[str, bytes]:
-    """The previous site's snapshots that are not superseded for longer than ``keep``, and all they name."""
-    entries = previous.tree.entries()
-    names: set[str] = set()
+def _retained(
+    state: State, previous: Site, online: OnlineFiles, keep: timedelta, now: datetime
+) -> dict[str, bytes]:
+    """The previous site's snapshots that are not superseded for longer than ``keep``, and all they name.
+
+    Nothing is kept that no snapshot vouches for: the previous site is a cache, not an authority.
+    """
+    files: dict[str, bytes] = {}
     for snapshot, superseded in _superseded(previous, online):
-        if now - superseded <= keep:
-            names.add(snapshot.path)
-            names |= _named_by(previous, snapshot)
-    return {name: previous.tree.read(name) for name in names if name in entries}
+        if now - superseded <= keep and signed_under_any_root(state, snapshot):
+            files[snapshot.path] = snapshot.data
+            files.update(_named_by(previous, snapshot))
+    return files
 
 
 def _superseded(previous: Site, online: OnlineFiles) -> list[tuple[RoleFile, datetime]]:
@@ -89,15 +94,21 @@ def _signed_at(previous: Site, snapshot: RoleFile) -> datetime:
     return snapshot.expires
 
 
-def _named_by(previous: Site, snapshot: RoleFile) -> set[str]:
-    names: set[str] = set()
-    if not isinstance(snapshot.signed, Snapshot):
-        return names
-    for name, meta in snapshot.signed.meta.items():
-        file = previous.file(name.removesuffix(".json"), meta.version)
-        if file is None:
+def _named_by(previous: Site, snapshot: RoleFile) -> Iterator[tuple[str, bytes]]:
+    """The roles that a snapshot names, and the targets that those list, as far as their bytes are right."""
+    meta = snapshot.signed.meta if isinstance(snapshot.signed, Snapshot) else {}
+    for name, described in meta.items():
+        file = previous.file(name.removesuffix(".json"), described.version)
+        if file is None or (described.hashes or {}).get("sha256") != sha256_hex(file.data):
             continue
-        names.add(file.path)
+        yield file.path, file.data
         for target in targets_of(file).targets.values():
-            names |= {f"targets/{path}" for path in target.get_prefixed_paths()}
-    return names
+            yield from _kept_target(previous, target)
+
+
+def _kept_target(previous: Site, target: TargetFile) -> Iterator[tuple[str, bytes]]:
+    for prefixed in target.get_prefixed_paths():
+        path = f"targets/{prefixed}"
+        data = previous.tree.read(path) if path in previous.tree.entries() else None
+        if data is not None and mismatch(target, data) is None:
+            yield path, data

@@ -11,7 +11,7 @@ All four are SHA-256, written as 64 lower-case hexadecimal digits:
 from __future__ import annotations
 
 import hashlib
-from typing import cast
+from typing import Any, cast
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
@@ -19,7 +19,7 @@ from securesystemslib.formats import encode_canonical
 from securesystemslib.signer import Key
 
 
-def canonical(value: object) -> bytes:
+def canonical(value: Any) -> bytes:  # noqa: ANN401 - any JSON value
     """Canonical JSON (OLPC) of a JSON value, as TUF signs it (specification 4.1).
 
     Raises:

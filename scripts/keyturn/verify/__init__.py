@@ -14,6 +14,8 @@ Some findings are named by what they let somebody judge::
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from keyturn.verify.diff import Difference, differences
 from keyturn.verify.event import Event, Keyring, Report, conclude
 from keyturn.verify.model import (
@@ -50,12 +52,12 @@ def verify_event(event: Event, rules: tuple[Rule[Event], ...] = RULES) -> Report
 
 
 def verify_baseline(event: Event) -> tuple[Finding, ...]:
-    """Findings of the root chain and the baseline only: what must hold before anything is looked at.
+    """Findings of the root chain and the baseline alone: what must hold before the event is looked at.
 
     Args:
         event: An event on that baseline.
     """
-    return apply_rules(ROOT_RULES, event)
+    return apply_rules(ROOT_RULES, replace(event, head=event.baseline))
 
 
 __all__ = [

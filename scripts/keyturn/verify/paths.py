@@ -44,6 +44,6 @@ def _bad_segment(segment: str) -> str | None:
         return "is absolute, or has an empty, '.' or '..' segment"
     if segment != segment.strip() or segment.endswith("."):
         return "has a segment that begins or ends with a blank, or ends with a dot"
-    if segment.split(".")[0].lower() in _RESERVED:
+    if segment.split(".", maxsplit=1)[0].lower() in _RESERVED:
         return f"has the segment {segment!r}, a device on Windows"
     return None

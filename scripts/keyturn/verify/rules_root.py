@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from keyturn.state import HISTORY, ONLINE_ROLES, State
 from keyturn.verify.event import Event
-from keyturn.verify.model import Rule, Violation
+from keyturn.verify.model import Rule, Severity, Violation
 from keyturn.verify.thresholds import count, root_counts
 
 ROOT_PATH = "metadata/root.json"
@@ -23,7 +23,11 @@ def _pinned_root(event: Event) -> Iterator[Violation]:
     if first is None:
         yield Violation("root 1 is missing, so nothing can be proven from the pin", _history_path(1))
     elif event.pinned is None:
-        yield Violation("no root digest is pinned for this repository", _history_path(1))
+        yield Violation(
+            "no root digest is pinned here, so the repository vouches only for itself",
+            _history_path(1),
+            Severity.WARNING,
+        )
     elif first.digest != event.pinned:
         yield Violation(f"root 1 has the digest {first.digest}, pinned is {event.pinned}", _history_path(1))
 

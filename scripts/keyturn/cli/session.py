@@ -1,0 +1,199 @@
+"""From the command line and the environment to what the use cases need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from keyturn.cli.clock import time_of
+from keyturn.cli.lines import verdict, warn
+from keyturn.cli.output import Output
+from keyturn.cli.text import escape
+from keyturn.errors import KeyturnError, UsageError
+
+if TYPE_CHECKING:
+    from keyturn.flow.context import Context
+    from keyturn.git import Git
+    from keyturn.signing import KeySigner, SignerHome
+
+CONFIG_VARIABLE = "KEYTURN_CONFIG_DIR"
+ROOT_VARIABLE = "KEYTURN_ROOT"
+
+
+@dataclass(frozen=True, slots=True)
+class Globals:
+    """The options before the command.
+
+    Args:
+        directory: Where the command works.
+        remote: Name or URL of the remote.
+        at: The time to go by; None for the real one.
+    """
+
+    directory: Path
+    remote: str
+    at: datetime | None
+
+
+class Session:
+    """One command from its start to its end.
+
+    Args:
+        options: The options before the command.
+        output: Where it prints.
+        environment: The environment.
+    """
+
+    def __init__(self, options: Globals, output: Output, environment: Mapping[str, str]) -> None:
+        self.options = options
+        self.output = output
+        self.environment = environment
+        self._repositories: list[Git] = []
+        self._passphrases: dict[str, str] = {}
+
+    def close(self) -> None:
+        """End what runs in the background."""
+        for git in self._repositories:
+            git.close()
+
+    @cached_property
+    def now(self) -> datetime:
+        """The time of the whole command, UTC.
+
+        Raises:
+            UsageError: ``SOURCE_DATE_EPOCH`` is no time.
+        """
+        return time_of(self.options.at, self.environment)
+
+    @cached_property
+    def home(self) -> SignerHome:
+        """The person's own directory."""
+        from keyturn.signing import SignerHome
+
+        given = self.environment.get(CONFIG_VARIABLE)
+        if given:
+            return SignerHome(Path(given))
+        import platformdirs
+
+        return SignerHome(Path(platformdirs.user_config_dir("keyturn", appauthor=False)))
+
+    def context(self, *, root_digest: str | None = None, branch: str | None = None) -> Context:
+        """What every use case needs.
+
+        Args:
+            root_digest: The one given on the command line.
+            branch: The branch that holds what was decided, where it is known.
+
+        Raises:
+            EnvironmentFault: There is no repository here, or git does not work.
+            UsageError: There is no such remote.
+        """
+        import platformdirs
+
+        from keyturn.cli.remote import RemoteForge, open_remote
+        from keyturn.flow.context import Context
+
+        cache = Path(platformdirs.user_cache_dir("keyturn", appauthor=False)) / "remotes"
+        git, remote = open_remote(self.options.directory, self.options.remote, cache)
+        self._repositories.append(git)
+        return Context(
+            forge=RemoteForge(git, remote, branch),
+            home=self.home,
+            now=self.now,
+            author=git.identity(),
+            root_digest=self.root_digest(root_digest),
+        )
+
+    def root_digest(self, given: str | None) -> str | None:
+        """The root digest from the command line, else from ``KEYTURN_ROOT``; None without either.
+
+        Raises:
+            UsageError: What the variable holds is none (reason ``bad-digest``).
+        """
+        return given or read_digest(self.environment.get(ROOT_VARIABLE) or None, where=ROOT_VARIABLE)
+
+    def signer(self, uri: str) -> KeySigner:
+        """Open a private key, asking for its passphrase if need be and possible.
+
+        Raises:
+            UsageError: It is no key that can be opened.
+            EnvironmentFault: It cannot be read.
+        """
+        from keyturn.signing import load_signer
+
+        ask = self._passphrase if self.output.can_ask else None
+        signer = load_signer(uri, env=self.environment, ask_passphrase=ask)
+        if signer.warning:
+            self.output.note([verdict(warn("warning:"), f" {signer.warning}")])
+        return signer
+
+    def signers(self, uri: str | None) -> Iterator[KeySigner]:
+        """The key named on the command line, or those of ``config.toml`` in their order, opened one by one.
+
+        A key of ``config.toml`` that is not there, on a token that is not plugged in for instance, is passed
+        over with a note.
+
+        Raises:
+            UsageError: There is none.
+        """
+        if uri is not None:
+            yield self.signer(uri)
+            return
+        opened = 0
+        for known in self.home.config().keys:
+            try:
+                signer = self.signer(known)
+            except KeyturnError as error:
+                if error.reason != "key-missing":
+                    raise
+                self.output.note([verdict(warn("warning:"), f" {known}: {error.what}; trying the next key")])
+                continue
+            opened += 1
+            yield signer
+        if not opened:
+            raise UsageError(
+                "there is no key to use",
+                where=str(self.home.directory / "config.toml"),
+                todo='Name one with --key file:PATH, or write there: keys = ["file:PATH"]',
+                reason="no-key",
+            )
+
+    def _passphrase(self, uri: str) -> str:
+        if uri not in self._passphrases:
+            asked: str = click.prompt(
+                f"Passphrase of {escape(uri)}", hide_input=True, default="", show_default=False, err=True
+            )
+            self._passphrases[uri] = asked
+        return self._passphrases[uri]
+
+
+def read_digest(text: str | None, *, where: str) -> str | None:
+    """A SHA-256 digest as people copy it: 64 hexadecimal digits, in groups or not.
+
+    Args:
+        text: What was given; None stays None.
+        where: The option or variable, for messages.
+
+    Raises:
+        UsageError: It is no such digest (reason ``bad-digest``).
+    """
+    if text is None:
+        return None
+    digits = "".join(text.split()).lower()
+    if len(digits) != _DIGITS or not set(digits) <= set("0123456789abcdef"):
+        raise UsageError(
+            "is not a SHA-256 digest",
+            where=where,
+            todo="Give all 64 hexadecimal digits.",
+            reason="bad-digest",
+        )
+    return digits
+
+
+_DIGITS = 64
