@@ -76,7 +76,9 @@ class Team:
             now=NOW,
             author=Identity(name, f"{name}@example.org"),
         )
-        return Person(name, clone, context, load_signer(f"file:{key_file}", env={}, ask_passphrase=None), key_file)
+        return Person(
+            name, clone, context, load_signer(f"file:{key_file}", env={}, ask_passphrase=None), key_file
+        )
 
     @property
     def online(self) -> KeySigner:

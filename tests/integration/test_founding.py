@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from integration.team import Team
 
+from integration.team import Team
 from keyturn.errors import NothingToDo, PendingError, RefusedError, UsageError
 from keyturn.flow import events, found
 from keyturn.state import State
@@ -47,7 +47,9 @@ def test_both_signatures_make_it_ready_and_each_signer_pins_the_root(team: Team)
     team.join("alice", "bob")
     assert team.person("alice").sign(found.FOUNDING).state is EventState.PENDING
     assert team.person("bob").sign(found.FOUNDING).state is EventState.READY
-    pins = {person.context.remembered.pin() for name, person in team.people.items() if name in ("alice", "bob")}
+    pins = {
+        person.context.remembered.pin() for name, person in team.people.items() if name in ("alice", "bob")
+    }
     assert len({pin.digest for pin in pins if pin}) == 1
 
 

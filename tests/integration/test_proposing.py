@@ -7,8 +7,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from integration.team import NOW, Team
 
+from integration.team import NOW, Team
 from keyturn.errors import NothingToDo, RefusedError, UsageError
 from keyturn.flow import events, proposing
 from keyturn.state import State, targets_of

@@ -9,9 +9,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
-from integration.team import NOW, Team, days
 from tuf.ngclient import Updater
 
+from integration.team import NOW, Team, days
 from keyturn import trial
 from keyturn.errors import RefusedError, UsageError
 from keyturn.flow import publishing

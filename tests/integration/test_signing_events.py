@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from integration.team import NOW, Team, days
 
+from integration.team import NOW, Team, days
 from keyturn.errors import NothingToDo, PendingError, RefusedError, UsageError
 from keyturn.flow import events, proposing, signing
 from keyturn.flow.context import load_event

@@ -22,11 +22,12 @@ from unittest import mock
 
 import time_machine
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from securesystemslib.signer import CryptoSigner
+from tuf.api.metadata import Metadata, MetaFile, Root, Signed, Snapshot, TargetFile, Targets, Timestamp
+
 from keyturn.client import Client
 from keyturn.client.trust import Trust
 from keyturn.release.archive import pack
-from securesystemslib.signer import CryptoSigner
-from tuf.api.metadata import Metadata, MetaFile, Root, Signed, Snapshot, TargetFile, Targets, Timestamp
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=timezone.utc)
 PROGRAM = b'#!/bin/sh\nprintf "%s %s" "$KEYTURN_APP_VERSION" "$*" > "${1:-/dev/null}"\n'

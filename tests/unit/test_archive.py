@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from keyturn.client import unpack
 from keyturn.client.errors import UnsafeArchiveError
 from keyturn.delta.manifest import ManifestError, scan
@@ -421,7 +422,9 @@ def test_names_split_over_two_fields_are_read(unpacked: Callable[..., None], tmp
     assert scan(tmp_path / "tree" / "deep").items[0].path == f"{LONG}/deep.txt"
 
 
-def test_a_listed_root_and_listed_parents_change_nothing(unpacked: Callable[..., None], tmp_path: Path) -> None:
+def test_a_listed_root_and_listed_parents_change_nothing(
+    unpacked: Callable[..., None], tmp_path: Path
+) -> None:
     unpacked(gzip.compress(directory("./") + member("./d/a") + directory("./d") + directory("e") + END))
     assert [item.path for item in scan(tmp_path / "tree" / "deep").items] == ["d/a", "e"]
 

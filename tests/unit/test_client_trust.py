@@ -7,12 +7,12 @@ from http import HTTPStatus
 from pathlib import Path
 
 import pytest
-from keyturn.client import errors
-from keyturn.client.trust import Held, Trust
 from tuf.api.exceptions import SlowRetrievalError
 from tuf.api.metadata import DelegatedRole, Delegations, MetaFile, Targets
 from tuf.ngclient import FetcherInterface
 
+from keyturn.client import errors
+from keyturn.client.trust import Held, Trust
 from unit.clientrepo import ALICE, BOB, CAROL, MALLORY, NOW, ONLINE, World, signer, world
 
 
@@ -541,7 +541,11 @@ class Odd(FetcherInterface):
 
 @pytest.mark.parametrize(
     ("failure", "said"),
-    [(ConnectionResetError("reset"), "reset"), (SlowRetrievalError(), "too slow"), (TimeoutError("late"), "late")],
+    [
+        (ConnectionResetError("reset"), "reset"),
+        (SlowRetrievalError(), "too slow"),
+        (TimeoutError("late"), "late"),
+    ],
 )
 def test_a_fetcher_that_fails_on_the_way(here: World, failure: Exception, said: str) -> None:
     with pytest.raises(errors.NetworkError, match=said):

@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+
 from keyturn.errors import EnvironmentFault, ExitCode, RefusedError, UsageError
 from keyturn.git import (
     Git,

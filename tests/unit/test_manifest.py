@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from keyturn.delta.manifest import Item, Manifest, ManifestError, check_links, check_path, link_item, scan
 from keyturn.errors import EnvironmentFault
 
@@ -112,7 +113,13 @@ def test_any_other_name_is_kept_as_it_is(path: str) -> None:
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [("Readme", "README"), ("\u00e9", "e\u0301"), ("dir/a", "DIR/b"), ("stra\u00dfe", "STRASSE"), ("A", "a/b")],
+    [
+        ("Readme", "README"),
+        ("\u00e9", "e\u0301"),
+        ("dir/a", "DIR/b"),
+        ("stra\u00dfe", "STRASSE"),
+        ("A", "a/b"),
+    ],
 )
 def test_paths_that_are_one_on_another_system_are_refused(one: str, other: str) -> None:
     with pytest.raises(ManifestError, match="differs from .* only by"):
@@ -308,10 +315,16 @@ def test_anything_but_the_canonical_form_is_refused(data: bytes) -> None:
         Manifest.from_bytes(data)
 
 
-names = st.text(st.characters(exclude_categories=["C", "Z"], exclude_characters="\\:/."), min_size=1, max_size=8)
+names = st.text(
+    st.characters(exclude_categories=["C", "Z"], exclude_characters="\\:/."), min_size=1, max_size=8
+)
 
 
-@given(st.lists(st.tuples(st.lists(names, min_size=1, max_size=3).map("/".join), st.sampled_from([0o644, 0o755]))))
+@given(
+    st.lists(
+        st.tuples(st.lists(names, min_size=1, max_size=3).map("/".join), st.sampled_from([0o644, 0o755]))
+    )
+)
 def test_a_manifest_is_its_bytes(entries: list[tuple[str, int]]) -> None:
     try:
         manifest = Manifest.of([empty_file(path, mode) for path, mode in entries])
@@ -321,7 +334,10 @@ def test_a_manifest_is_its_bytes(entries: list[tuple[str, int]]) -> None:
     assert Manifest.of(reversed(manifest.items)).digest == manifest.digest
 
 
-@given(st.binary(max_size=64) | st.builds(canonical, st.recursive(st.none() | st.text() | st.integers(), st.lists)))
+@given(
+    st.binary(max_size=64)
+    | st.builds(canonical, st.recursive(st.none() | st.text() | st.integers(), st.lists))
+)
 def test_bytes_that_are_no_manifest_are_refused_in_one_way(data: bytes) -> None:
     with pytest.raises(ManifestError):
         Manifest.from_bytes(data)

@@ -14,6 +14,7 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from keyturn.errors import EnvironmentFault, ExitCode, UsageError
 from keyturn.policy import FIELDS, Duration, Kind, Period, Policy, PolicyError, Problem, parse, render
 from keyturn.policy.fields import field_at

@@ -9,11 +9,12 @@ from datetime import datetime, timezone
 from functools import cache
 
 import pytest
+from securesystemslib.signer import Signature
+from tuf.api.metadata import Key, Metadata, Targets
+
 from keyturn.errors import KeyturnError, NothingToDo, RefusedError
 from keyturn.signing import KeySigner, SignatureBlock, attach, load_signer, new_key, sign_payload
 from keyturn.state import RoleFile, render_metadata
-from securesystemslib.signer import Signature
-from tuf.api.metadata import Key, Metadata, Targets
 
 EXPIRES = datetime(2027, 3, 21, 12, tzinfo=timezone.utc)
 

@@ -11,6 +11,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from hypothesis import given
 from hypothesis import strategies as st
+from securesystemslib.signer import SSlibKey
+
 from keyturn.errors import KeyturnError, RefusedError, UsageError
 from keyturn.signing import (
     KeySigner,
@@ -26,7 +28,6 @@ from keyturn.signing import (
     sign_payload,
 )
 from keyturn.signing.block import NO_ROOT
-from securesystemslib.signer import SSlibKey
 
 VECTORS = Path(__file__).parent.parent / "vectors" / "signature-block"
 PUB = (VECTORS / "alice.pub").read_bytes()

@@ -21,6 +21,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from hypothesis import given
 from hypothesis import strategies as st
+from securesystemslib.signer import CryptoSigner, Key, Signature, SSlibKey
+
 from keyturn.errors import EnvironmentFault, KeyturnError, RefusedError, UsageError
 from keyturn.signing import (
     KeySigner,
@@ -33,7 +35,6 @@ from keyturn.signing import (
 )
 from keyturn.signing import keys as keys_module
 from keyturn.state import spec_keyid
-from securesystemslib.signer import CryptoSigner, Key, Signature, SSlibKey
 
 KINDS = ("ed25519", "ecdsa", "rsa")
 SECRET = "correct horse battery"

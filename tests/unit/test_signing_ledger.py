@@ -16,12 +16,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tuf.api.metadata import Metadata, Root, Targets
+
 from keyturn.errors import EnvironmentFault, KeyturnError, RefusedError, UsageError
 from keyturn.signing import DESPITE, Config, LedgerEntry, PinnedRemote, SignerHome, durable
 from keyturn.signing import config as config_module
 from keyturn.signing.config import parse_config
 from keyturn.state import RoleFile, render_metadata
-from tuf.api.metadata import Metadata, Root, Targets
 
 NOW = datetime(2026, 11, 21, 12, 30, 15, 123456, tzinfo=timezone.utc)
 URL = "https://example.org/acme/updates"

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from keyturn.errors import UsageError
 from keyturn.signing import normalise_url
 

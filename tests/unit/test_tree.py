@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from keyturn import tree as tree_module
 from keyturn.errors import EnvironmentFault, RefusedError
 from keyturn.git import Git, GitError, blob_id

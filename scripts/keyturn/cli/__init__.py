@@ -33,8 +33,7 @@ def main() -> int:
         if error.name != "click":
             raise
         print(
-            "error: the command line needs more than the client library\n"
-            "  todo: pip install 'keyturn[repo]'",
+            "error: the command line needs more than the client library\n  todo: pip install 'keyturn[repo]'",
             file=sys.stderr,
         )
         return ExitCode.ENVIRONMENT

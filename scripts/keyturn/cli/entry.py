@@ -27,12 +27,22 @@ COMMANDS = (
     Entry("propose", "propose a release or files to be signed", "keyturn.cli.commands.propose", "propose"),
     Entry("status", "how far signing events are, and what to do next", "keyturn.cli.commands.look", "status"),
     Entry("diff", "what a signing event changes", "keyturn.cli.commands.look", "diff"),
-    Entry("sign", "turn your key: check an event, sign it, push the signature", "keyturn.cli.commands.sign", "sign"),
+    Entry(
+        "sign",
+        "turn your key: check an event, sign it, push the signature",
+        "keyturn.cli.commands.sign",
+        "sign",
+    ),
     Entry("attach", "put signatures made elsewhere into an event", "keyturn.cli.commands.attach", "attach"),
     Entry("merge", "merge an event that is ready", "keyturn.cli.commands.merge", "merge"),
     Entry("publish", "sign the online roles and build the site", "keyturn.cli.commands.publish", "publish"),
     Entry("verify", "check a site, a directory or a revision", "keyturn.cli.commands.verify", "verify"),
-    Entry("client", "be a client: check, install, launch, confirm, roll back", "keyturn.cli.commands.client", "client"),
+    Entry(
+        "client",
+        "be a client: check, install, launch, confirm, roll back",
+        "keyturn.cli.commands.client",
+        "client",
+    ),
     Entry("demo", "watch all of it happen on this machine", "keyturn.cli.commands.demo", "demo"),
 )
 
@@ -94,7 +104,10 @@ def _read_time(ctx: click.Context, parameter: click.Parameter, value: str | None
     help="The clone to work in. Its remote is worked with; what is checked out is not looked at.",
 )
 @click.option(
-    "--remote", default="origin", metavar="NAME|URL", help="The remote; a URL needs no clone.  [default: origin]"
+    "--remote",
+    default="origin",
+    metavar="NAME|URL",
+    help="The remote; a URL needs no clone.  [default: origin]",
 )
 @click.option("--json", is_flag=True, help="Print one JSON document.")
 @click.option("-q", "--quiet", is_flag=True, help="Print the verdict only.")

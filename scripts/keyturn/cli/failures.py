@@ -8,13 +8,12 @@ import sys
 import tempfile
 import traceback
 from dataclasses import dataclass, replace
-
 from typing import TYPE_CHECKING
 
 import click
 
 from keyturn import __version__
-from keyturn.cli.lines import Line, Lines, Span, Style, detail, verdict
+from keyturn.cli.lines import Lines, Span, Style, detail, verdict
 from keyturn.errors import EnvironmentFault, ExitCode, KeyturnError, NothingToDo, PendingError
 
 if TYPE_CHECKING:
@@ -102,7 +101,8 @@ def _details(error: KeyturnError) -> Lines:
 def _policy(error: PolicyError) -> Failure:
     number = len(error.problems)
     head = verdict(
-        Span("error:", "bad"), f" {number} problem{'s' if number > 1 else ''} in {error.file}, nothing was done"
+        Span("error:", "bad"),
+        f" {number} problem{'s' if number > 1 else ''} in {error.file}, nothing was done",
     )
     problems = [
         {

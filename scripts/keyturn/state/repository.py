@@ -12,8 +12,9 @@ from securesystemslib.signer import Key
 from tuf.api.metadata import Role, Root, Targets
 
 from keyturn.state.extension import Extension, Owner
+from keyturn.state.files import RoleFiles
 from keyturn.state.metadata_file import MetadataError, RoleFile
-from keyturn.tree import Kind, Tree
+from keyturn.tree import Tree
 
 METADATA = "metadata/"
 HISTORY = "metadata/root_history/"
@@ -94,8 +95,7 @@ class State:
 
     def __init__(self, tree: Tree) -> None:
         self.tree = tree
-        self._problems: dict[str, str] = {}
-        self._files: dict[str, RoleFile | None] = {}
+        self._files = RoleFiles(tree)
 
     @property
     def empty(self) -> bool:
@@ -119,7 +119,7 @@ class State:
 
     def role(self, name: str) -> RoleFile | None:
         """One role's file; None if it is not there, or cannot be read (then ``problems`` says why)."""
-        return self._load(name, f"{METADATA}{name}.json")
+        return self._files.load(name, f"{METADATA}{name}.json")
 
     @cached_property
     def roots(self) -> Mapping[int, RoleFile]:
@@ -127,7 +127,7 @@ class State:
         found = {}
         for path in self.tree.entries():
             match = _ROOT_FILE.fullmatch(path.removeprefix(HISTORY)) if path.startswith(HISTORY) else None
-            loaded = self._load("root", path) if match else None
+            loaded = self._files.load("root", path) if match else None
             if match and loaded:
                 found[int(match[1])] = loaded
         return dict(sorted(found.items()))
@@ -164,25 +164,7 @@ class State:
         for name in self.names:
             self.role(name)
         _ = self.roots
-        return tuple(Problem(path, what) for path, what in sorted(self._problems.items()))
-
-    def _load(self, role: str, path: str) -> RoleFile | None:
-        if path not in self._files:
-            self._files[path] = self._parse(role, path)
-        return self._files[path]
-
-    def _parse(self, role: str, path: str) -> RoleFile | None:
-        entry = self.tree.entries().get(path)
-        if entry is None:
-            return None
-        if entry.kind is not Kind.FILE:
-            self._problems[path] = f"is a {entry.kind.value}, not a file"
-            return None
-        try:
-            return RoleFile.parse(role, path, self.tree.read(path))
-        except MetadataError as error:
-            self._problems[path] = error.what
-            return None
+        return tuple(Problem(path, what) for path, what in sorted(self._files.problems.items()))
 
 
 def targets_of(file: RoleFile) -> Targets:

@@ -6,9 +6,10 @@ import re
 from collections.abc import Mapping
 from functools import cached_property
 
-from keyturn.state.metadata_file import MetadataError, RoleFile
+from keyturn.state.files import RoleFiles
+from keyturn.state.metadata_file import RoleFile
 from keyturn.state.repository import METADATA, Problem
-from keyturn.tree import Kind, Tree
+from keyturn.tree import Tree
 
 _VERSIONED = re.compile(r"([1-9][0-9]{0,8})\.([a-z0-9][a-z0-9._-]{0,63})\.json")
 
@@ -22,8 +23,7 @@ class Site:
 
     def __init__(self, tree: Tree) -> None:
         self.tree = tree
-        self._problems: dict[str, str] = {}
-        self._files: dict[str, RoleFile | None] = {}
+        self._files = RoleFiles(tree)
 
     @property
     def empty(self) -> bool:
@@ -54,32 +54,18 @@ class Site:
     @property
     def timestamp(self) -> RoleFile | None:
         """The timestamp; None if it is missing or unreadable."""
-        return self._load("timestamp", f"{METADATA}timestamp.json")
+        return self._files.load("timestamp", f"{METADATA}timestamp.json")
 
     @property
     def unversioned_root(self) -> RoleFile | None:
         """``metadata/root.json``, which people and some clients fetch by that name."""
-        return self._load("root", f"{METADATA}root.json")
+        return self._files.load("root", f"{METADATA}root.json")
 
     def file(self, role: str, version: int) -> RoleFile | None:
         """One version of a role; None if it is missing or unreadable."""
-        return self._load(role, f"{METADATA}{version}.{role}.json")
+        return self._files.load(role, f"{METADATA}{version}.{role}.json")
 
     def problem(self, path: str) -> Problem | None:
         """Why a file could not be read, after it was asked for."""
-        return Problem(path, self._problems[path]) if path in self._problems else None
-
-    def _load(self, role: str, path: str) -> RoleFile | None:
-        if path not in self._files:
-            self._files[path] = self._parse(role, path)
-        return self._files[path]
-
-    def _parse(self, role: str, path: str) -> RoleFile | None:
-        entry = self.tree.entries().get(path)
-        if entry is None or entry.kind is not Kind.FILE:
-            return None
-        try:
-            return RoleFile.parse(role, path, self.tree.read(path))
-        except MetadataError as error:
-            self._problems[path] = error.what
-            return None
+        what = self._files.problems.get(path)
+        return Problem(path, what) if what is not None else None
