@@ -1,7 +1,7 @@
 """A signed TUF site for the client's tests: made with python-tuf, served on loopback, bent at will.
 
-``Repository`` holds the four roles as python-tuf objects. A test changes them, signs them with whom it likes, and
-writes them as a publisher would. ``Site`` serves the directory, and lies where it is told to.
+``Repository`` holds the four roles as python-tuf objects. A test changes them, signs them with whom it likes,
+and writes them as a publisher would. ``Site`` serves the directory, and lies where it is told to.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from socket import socket
+from types import MappingProxyType
 from typing import Any
 from unittest import mock
 
@@ -24,12 +26,14 @@ import time_machine
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from securesystemslib.signer import CryptoSigner
 from tuf.api.metadata import Metadata, MetaFile, Root, Signed, Snapshot, TargetFile, Targets, Timestamp
+from tuf.ngclient import FetcherInterface
 
 from keyturn.client import Client
 from keyturn.client.trust import Trust
 from keyturn.release.archive import pack
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=timezone.utc)
+ENVIRONMENT: Mapping[str, str] = MappingProxyType({"PATH": os.environ["PATH"]})
 PROGRAM = b'#!/bin/sh\nprintf "%s %s" "$KEYTURN_APP_VERSION" "$*" > "${1:-/dev/null}"\n'
 
 
@@ -137,7 +141,7 @@ class Repository:
         path: str = "",
         executable: Sequence[str] = ("acme",),
     ) -> TargetFile:
-        """A release with a bundle of its own; by default a program that writes its version to its argument."""
+        """A release of a bundle; by default a program that writes its version to its first argument."""
         where = self.directory.parent / f"bundle-{version}{platform}{path.replace('/', '_')}"
         write_tree(where, files or {"acme": PROGRAM, "lib/data.txt": version.encode()}, executable)
         packed = pack(where, where.with_suffix(".archive"))
@@ -170,10 +174,18 @@ class Site:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    def __init__(self, *args: Any, site: Site, directory: Path) -> None:
+    def __init__(
+        self,
+        request: socket,
+        client: tuple[str, int],
+        server: ThreadingHTTPServer,
+        *,
+        site: Site,
+        directory: Path,
+    ) -> None:
         self.site = site
         self.directory = directory
-        super().__init__(*args)
+        super().__init__(request, client, server)
 
     def do_GET(self) -> None:
         path = self.path.lstrip("/")
@@ -226,22 +238,29 @@ class World:
     def trust_directory(self) -> Path:
         return self.home / "trust"
 
-    def client(self, **options: Any) -> Client:
+    def client(
+        self,
+        *,
+        app: str = "acme",
+        platform: str = "",
+        url: str = "",
+        directory: Path | None = None,
+        environment: Mapping[str, str] | None = ENVIRONMENT,
+    ) -> Client:
         return Client(
-            **{
-                "root": self.repository.first_root,
-                "url": self.site.url,
-                "app": "acme",
-                "directory": self.home,
-                "environment": {"PATH": os.environ["PATH"]},
-                **options,
-            }
+            self.repository.first_root,
+            url or self.site.url,
+            app,
+            directory or self.home,
+            platform=platform,
+            environment=environment,
         )
 
-    def trust(self, **options: Any) -> Trust:
+    def trust(self, *, root: bytes | None = b"first", fetcher: FetcherInterface | None = None) -> Trust:
+        """A strict client with the first root, unless another is given."""
+        root = self.repository.first_root if root == b"first" else root
         metadata, targets = self.site.url + "metadata/", self.site.url + "targets/"
-        options = {"root": self.repository.first_root, **options}
-        return Trust(self.trust_directory, metadata, targets, **options)
+        return Trust(self.trust_directory, metadata, targets, root=root, fetcher=fetcher)
 
 
 @contextmanager

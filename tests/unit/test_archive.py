@@ -61,7 +61,7 @@ def packed(bundle: Path, tmp_path: Path) -> Packed:
 def test_the_same_tree_gives_the_same_bytes_whatever_else_differs(tmp_path: Path, packed: Packed) -> None:
     mask = os.umask(0o077)
     try:
-        other = make_bundle(tmp_path / "other" / "place", random.Random(7))
+        other = make_bundle(tmp_path / "other" / "place", random.Random(7))  # noqa: S311
         (other / "zero").chmod(0o640)
         for path in (*other.rglob("*"), other):
             os.utime(path, (1_000_000_000, 1_234_567_890.5), follow_symlinks=False)
@@ -146,11 +146,13 @@ def test_an_archive_inside_its_own_bundle_is_refused(bundle: Path) -> None:
         pack(bundle, bundle / "dist" / "out.tar.gz")
 
 
-def test_a_disk_that_says_no_leaves_nothing_behind(bundle: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("parent", ["nowhere", "file"])
+def test_a_disk_that_says_no_leaves_nothing_behind(bundle: Path, tmp_path: Path, parent: str) -> None:
+    (tmp_path / "file").touch()
     with pytest.raises(EnvironmentFault) as fault:
-        pack(bundle, tmp_path / "nowhere" / "out.tar.gz")
+        pack(bundle, tmp_path / parent / "out.tar.gz")
     assert fault.value.reason == "disk"
-    assert not (tmp_path / "nowhere").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bundle", "file"]
 
 
 @pytest.mark.parametrize("change", [b"longer than before", b"sho", b"other!"])
@@ -204,7 +206,7 @@ def test_any_tree_survives_the_way_through_an_archive(tree: dict[str, tuple[byte
         assert manifest == scan(source) == scan(Path(name) / "out")
 
 
-# What is refused, one by one. `member` makes a header as tarfile has it, so that only one thing is wrong with it.
+# What is refused, one by one. `member` makes a header as tarfile has it, so that only one thing is wrong.
 
 Bend = Callable[[tarfile.TarInfo], None]
 

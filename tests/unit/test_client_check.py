@@ -30,8 +30,9 @@ def here(tmp_path: Path) -> Iterator[World]:
         yield made
 
 
-def offered(world: World, **options: str) -> str | None:
-    found = world.client(**options).check().newest
+def offered(world: World, platform: str = "", app: str = "acme", url: str = "") -> str | None:
+    directory = world.home / "stores" / app
+    found = world.client(platform=platform, app=app, url=url, directory=directory).check().newest
     return found.version if found else None
 
 
@@ -127,7 +128,7 @@ def test_another_app_is_another_app(here: World) -> None:
     here.repository.publish()
 
     assert offered(here) == "1.0"
-    assert offered(here, app="other", directory=here.home / "other") == "3.0"
+    assert offered(here, app="other") == "3.0"
 
 
 def test_a_client_gets_its_own_platform_and_what_is_for_all(here: World) -> None:
@@ -451,6 +452,17 @@ def test_an_older_snapshot_is_an_error_also_in_a_check(here: World) -> None:
         here.client().check()
 
 
+def test_an_older_timestamp_that_nobody_can_have_signed_is_refused(here: World) -> None:
+    fetched, _ = go_back(here)
+    data = json.loads(here.site.instead["metadata/timestamp.json"])
+    data["signed"]["weight"] = 1.5  # canonical JSON has no fractions
+    here.site.instead["metadata/timestamp.json"] = json.dumps(data).encode()
+
+    with pytest.raises(errors.BadMetadataError):
+        here.client().check()
+    assert fetched
+
+
 @pytest.mark.parametrize("data", [b"", b"{}", b"garbage"])
 def test_a_timestamp_that_is_none_is_refused_although_one_is_held(here: World, data: bytes) -> None:
     go_back(here)
@@ -531,6 +543,7 @@ def test_public_names_are_these() -> None:
     assert keyturn.client.__all__ == [
         "CheckResult",
         "Client",
+        "Held",
         "Installed",
         "Launched",
         "Progress",

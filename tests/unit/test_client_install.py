@@ -9,12 +9,12 @@ import shutil
 import subprocess
 import sys
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -347,7 +347,7 @@ class Killed(BaseException):
     """The process is gone; nothing that catches errors sees it."""
 
 
-def killed(*_args: object, **_options: object) -> Any:
+def killed(*_args: object, **_options: object) -> NoReturn:
     raise Killed
 
 
@@ -364,8 +364,8 @@ class Countdown:
         for name in ("replace", "symlink_to", "unlink", "mkdir", "chmod"):
             monkeypatch.setattr(Path, name, self.counted(getattr(Path, name)))
 
-    def counted(self, real: Any) -> Any:
-        def call(*args: Any, **options: Any) -> Any:
+    def counted(self, real: Callable[..., object]) -> Callable[..., object]:
+        def call(*args: object, **options: object) -> object:
             if self.left == 0:
                 raise Killed
             self.left -= 1

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
 from keyturn.client import Client, Installed, Launched, errors
 from keyturn.client.start import command_line
-
 from unit.clientrepo import PROGRAM, World, world, write_tree
 
 
@@ -198,7 +198,11 @@ def test_a_bundle_without_one_obvious_program_needs_a_command(
 
 def test_the_first_word_of_a_command_may_be_a_file_of_the_bundle(tmp_path: Path) -> None:
     tree = write_tree(tmp_path, {"bin/run": PROGRAM})
-    assert command_line(tree, "acme", ["bin/run", "bin/run"], ["x"]) == [str(tree / "bin/run"), "bin/run", "x"]
+    assert command_line(tree, "acme", ["bin/run", "bin/run"], ["x"]) == [
+        str(tree / "bin/run"),
+        "bin/run",
+        "x",
+    ]
     assert command_line(tree, "acme", ["python3", "-m", "acme"], []) == ["python3", "-m", "acme"]
 
 
@@ -381,7 +385,7 @@ def test_there_is_one_step_back_and_no_second(here: World) -> None:
 
 
 class Life(RuleBasedStateMachine):
-    """Any sequence of releases, installations, starts, confirmations and rollbacks, against a simple model."""
+    """Any sequence of releases, installations, starts, confirmations and rollbacks, against a model."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -479,7 +483,7 @@ def expect_none(client: Client) -> None:
 
 
 TestLife = Life.TestCase
-TestLife.settings = settings(max_examples=15, stateful_step_count=20, deadline=None)
+TestLife.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
 
 
 def test_the_smallest_program_is_run_by_a_real_shell(here: World, tmp_path: Path) -> None:
@@ -487,5 +491,3 @@ def test_the_smallest_program_is_run_by_a_real_shell(here: World, tmp_path: Path
     environment = {**os.environ, "KEYTURN_APP_VERSION": "by hand"}
     subprocess.run([here.home / "current" / "acme", tmp_path / "out"], check=True, env=environment)
     assert (tmp_path / "out").read_text().startswith("by hand")
-
-

@@ -122,7 +122,7 @@ def test_any_other_name_is_kept_as_it_is(path: str) -> None:
     ],
 )
 def test_paths_that_are_one_on_another_system_are_refused(one: str, other: str) -> None:
-    with pytest.raises(ManifestError, match="differs from .* only by"):
+    with pytest.raises(ManifestError, match=r"differs from .* only by"):
         Manifest.of([empty_file(one), empty_file(other)])
 
 

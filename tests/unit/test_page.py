@@ -92,6 +92,8 @@ class Repository:
     late: list[Listed] = field(default_factory=list)
     role: str = "plugins"
     paths: Sequence[str] = ("plugins/*.zip",)
+    prefixes: Sequence[str] = ()
+    circle: bool = False
     extra_key: SSlibKey | None = None
 
     def release(
@@ -118,7 +120,10 @@ class Repository:
         }
         roles = {"targets": _signed(self._targets(), self.signers[: self.targets_threshold])}
         for name, listed in self._below.items():
-            roles[name] = _signed(_listing(listed), ["carol"])
+            below = _listing(listed)
+            if self.circle and name == self.role:
+                below.delegations = _delegate(DelegatedRole(self.role, [], 2, False, paths=["*/*"]))
+            roles[name] = _signed(below, ["carol"])
         meta = {f"{name}.json": _meta(data) for name, data in roles.items()}
         snapshot = _signed(Snapshot(version=1, expires=EXPIRES["snapshot"], meta=meta), ["online"])
         timestamp = Timestamp(version=1, expires=EXPIRES["timestamp"], snapshot_meta=_meta(snapshot))
@@ -157,11 +162,11 @@ class Repository:
 
     def _targets(self) -> Targets:
         targets = _listing(self.targets)
-        carol = key("carol").public_key
-        roles = {self.role: DelegatedRole(self.role, [carol.keyid], 1, True, paths=list(self.paths))}
+        covers = {"path_hash_prefixes": [*self.prefixes]} if self.prefixes else {"paths": [*self.paths]}
+        delegated = [DelegatedRole(self.role, [], 1, True, **covers)]
         if self.late:
-            roles["late"] = DelegatedRole("late", [carol.keyid], 1, False, paths=["plugins/*"])
-        targets.delegations = Delegations({carol.keyid: carol}, roles)
+            delegated.append(DelegatedRole("late", [], 1, False, paths=["plugins/*"]))
+        targets.delegations = _delegate(*delegated)
         targets.unrecognized_fields["x-keyturn"] = self._extension(["carol"])
         return targets
 
@@ -172,6 +177,13 @@ class Repository:
             for login, owner in owners.items()
         }
         return {"format": 1, "signers": signers, "periods": {}}
+
+
+def _delegate(*roles: DelegatedRole) -> Delegations:
+    carol = key("carol").public_key
+    for role in roles:
+        role.keyids = [carol.keyid]
+    return Delegations({carol.keyid: carol}, {role.name: role for role in roles})
 
 
 def _listing(listed: Sequence[Listed]) -> Targets:
@@ -496,6 +508,22 @@ def test_a_terminating_role_ends_the_search() -> None:
 
     assert [e.text for e in document.find("a") if e.text.startswith("plugins/")] == ["plugins/a.txt"]
     assert row(document, "plugins/a.txt").startswith("plugins/a.txt late ")
+
+
+def test_roles_that_delegate_in_a_circle_end_the_search() -> None:
+    repository = Repository(circle=True)
+    repository.late.append(Listed("plugins/a.zip", b"data"))
+
+    document = Document(repository.page())
+
+    assert "plugins/a.zip" not in document.text
+    assert row(document, "plugins */*").startswith("plugins */* delegated by plugins 1 2 of 1 ")
+
+
+def test_a_delegation_by_hash_shows_its_prefixes() -> None:
+    document = Document(Repository(prefixes=["0a", "0b"]).page())
+
+    assert row(document, "plugins").startswith("plugins SHA-256 0a…, SHA-256 0b… terminating ")
 
 
 def test_every_link_leads_to_a_file_of_the_site() -> None:

@@ -156,7 +156,7 @@ def _internal(error: BaseException) -> Failure:
 
 
 def _write_report(error: BaseException) -> str:
-    """Write what a developer needs to a new file: neither environment nor arguments, which may hold secrets."""
+    """Write what a developer needs to a new file; environment and arguments may hold secrets and stay out."""
     told = "".join(traceback.format_exception(type(error), error, error.__traceback__))
     text = f"Keyturn {__version__}\nPython {sys.version}\n{platform.platform()}\n\n{told}"
     try:

@@ -110,6 +110,18 @@ class Session:
             root_digest=self.root_digest(root_digest),
         )
 
+    def topic(self, context: Context, event: str | None) -> str:
+        """The topic of the event named, or of the only open one.
+
+        Raises:
+            UsageError: None is named, and there is not exactly one open event.
+        """
+        from keyturn.flow.context import only_topic
+
+        if event is None:
+            context.forge.refresh()
+        return only_topic(context, event)
+
     def root_digest(self, given: str | None) -> str | None:
         """The root digest from the command line, else from ``KEYTURN_ROOT``; None without either.
 

@@ -13,8 +13,9 @@ client without any of this is :class:`keyturn.client.trust.Trust`.
 from __future__ import annotations
 
 from keyturn.client import errors
-from keyturn.client.app import CheckResult, Client, Launched, Progress, Stale
+from keyturn.client.app import Client
 from keyturn.client.releases import Update
+from keyturn.client.report import CheckResult, Held, Launched, Progress, Stale
 from keyturn.client.store import Installed
 
-__all__ = ["CheckResult", "Client", "Installed", "Launched", "Progress", "Stale", "Update", "errors"]
+__all__ = ["CheckResult", "Client", "Held", "Installed", "Launched", "Progress", "Stale", "Update", "errors"]

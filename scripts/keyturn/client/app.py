@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +26,7 @@ from keyturn.client.errors import (
     disk_faults,
 )
 from keyturn.client.releases import Update, newest, parse_version, release
+from keyturn.client.report import CheckResult, Held, Launched, Progress, Stale
 from keyturn.client.start import APP_DIR, APP_VERSION, STORE, command_line, start
 from keyturn.client.store import Installed, Store
 from keyturn.errors import UsageError
@@ -34,65 +34,10 @@ from keyturn.errors import UsageError
 if TYPE_CHECKING:
     from tuf.ngclient import FetcherInterface
 
-    from keyturn.client.trust import Held, Trust
-
-Progress = Callable[[int, int], None]
-"""Called with the bytes received so far and the bytes in all."""
+    from keyturn.client.trust import Trust
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _STALE_FOR_TOO_LONG = timedelta(hours=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Stale:
-    """The server answered with an older timestamp than the one held, which is still good.
-
-    Args:
-        fetched: Version of the server's timestamp.
-        held: Version of the one that is held and used.
-        since: When this was first seen, in UTC.
-        warn: True if that is more than an hour ago: a network of caches is no longer an explanation.
-        message: What to tell a person.
-    """
-
-    fetched: int
-    held: int
-    since: datetime
-    warn: bool
-    message: str = "ignored: older than the one already held"
-
-
-@dataclass(frozen=True, slots=True)
-class CheckResult:
-    """What a check found.
-
-    Args:
-        current: The installed version; None before the first installation.
-        newest: The release to install; None if the installed one is the newest that is offered.
-        stale: None, or why what was found may not be the newest there is.
-        held: Versions of the four top-level roles, and when the timestamp expires.
-    """
-
-    current: str | None
-    newest: Update | None
-    stale: Stale | None
-    held: Held
-
-
-@dataclass(frozen=True, slots=True)
-class Launched:
-    """A version that was started.
-
-    Args:
-        version: The version.
-        process: Its process; whoever launched it waits for it, or does not.
-        gone_back_from: The version that was started before and never confirmed that it works: it is refused
-            from now on. None if there was no such thing.
-    """
-
-    version: str
-    process: subprocess.Popen[bytes]
-    gone_back_from: str | None
 
 
 class Client:
@@ -339,12 +284,14 @@ class Client:
         if ours is None or theirs is None:
             return False
         if theirs < ours:
-            raise RollbackError(f"version {installed.current} is installed, {update.version} is older")
+            what = f"version {installed.current} is installed, {update.version} is older"
+            raise RollbackError(what, where=update.path, todo="")
         return theirs == ours
 
     def _install(self, update: Update, installed: Installed, progress: Progress | None) -> None:
         if parse_version(update.version) in map(parse_version, installed.refused):
-            raise NoReleaseError(f"version {update.version} was refused on this computer", todo="")
+            what = f"version {update.version} was refused on this computer"
+            raise NoReleaseError(what, where=update.path, todo="wait for a newer version")
         trust, _, _ = self._refreshed()
         target = trust.get_target(update.path)
         if target is None or release(target) != update:

@@ -11,7 +11,7 @@ that does the work:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,7 +20,7 @@ from tuf.api.metadata import Metadata, Root, Signed, Timestamp
 from tuf.ngclient import FetcherInterface, UpdaterConfig, Urllib3Fetcher
 from urllib3.exceptions import HTTPError
 
-Progress = Callable[[int, int], None]
+from keyturn.client.report import Progress
 
 _S = TypeVar("_S", bound=Signed)
 
@@ -135,8 +135,11 @@ class Tolerant(FetcherInterface):
 
 def _verifies(root: Root, timestamp: bytes) -> bool:
     metadata = Metadata[Timestamp].from_bytes(timestamp)
-    payload, signatures = metadata.signed_bytes, metadata.signatures
-    return root.get_verification_result(Timestamp.type, payload, signatures).verified
+    try:
+        payload = metadata.signed_bytes
+    except RepositoryError:
+        return False  # it says things that canonical JSON has no form for
+    return root.get_verification_result(Timestamp.type, payload, metadata.signatures).verified
 
 
 def _streamed(fetcher: FetcherInterface, url: str) -> Iterator[bytes]:

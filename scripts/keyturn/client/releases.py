@@ -138,6 +138,7 @@ def _one(same: list[Update]) -> Update:
         paths = ", ".join(sorted(update.path for update in same))
         raise BadMetadataError(
             f"version {same[0].version} of {same[0].app} is signed with different contents: {paths}",
+            where=same[0].path,
             role="targets",
         )
     return min(same, key=lambda update: (update.size, update.path))

@@ -1,10 +1,12 @@
-"""What the demo shows, as lines of styled pieces; whoever runs it prints and escapes them."""
+"""What the demo shows: lines of styled pieces, for one reading. Whoever runs it escapes and prints them."""
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 Style = Literal["", "strong", "dim", "good", "warn", "bad"]
@@ -26,67 +28,65 @@ class Piece:
 Out = Callable[[Sequence[Piece]], None]
 """Prints one line."""
 
-_NAME = 11
-_WHAT = 76
+_WHO = 11
+_TIME = 82
 _WIDTH = 88
+_DIGEST = re.compile(r"\b([0-9a-f]{8})[0-9a-f]{56}\b")
 
 
 class Page:
-    """The demo's text, for one reading.
+    """The demo's text.
 
     Args:
         out: Prints one line.
         base: The directory that is shown as ``…``.
     """
 
-    def __init__(self, out: Out, base: str) -> None:
+    def __init__(self, out: Out, base: Path) -> None:
         self._out = out
-        self._base = base
-
-    def blank(self) -> None:
-        """An empty line."""
-        self._out(())
+        self._base = str(base)
+        self.steps = 0
 
     def text(self, *lines: str, style: Style = "") -> None:
-        """Lines as they are."""
-        for text in lines:
+        """Lines as they are; an empty one without any."""
+        for text in lines or ("",):
             self._out((Piece(text, style),))
 
     def act(self, title: str, *notes: str) -> None:
-        """The heading of a part."""
-        self.blank()
-        self._out((Piece(title, "strong"),))
-        self._out((Piece("─" * _WIDTH, "dim"),))
+        """The heading of a part, and what should be known before it."""
+        self.text()
+        rule = "─" * (_WIDTH - len(title) - 1)
+        self._out((Piece(title, "strong"), Piece(f" {rule}", "dim")))
         self.text(*notes, style="dim")
 
     def heading(self, title: str) -> None:
-        """The heading within a part."""
-        self.blank()
+        """The heading of a section."""
+        self.text()
         self._out((Piece(title, "strong"),))
 
     def step(self, who: str, what: str, seconds: float, command: Sequence[str]) -> None:
-        """Who did what, how long it took, and what they typed."""
+        """Who did what, how long it took, and what they typed for it."""
+        self.steps += 1
         took = f"{seconds:.1f} s"
-        self._out((Piece(f"{who:<{_NAME}}", "strong"), Piece(f"{what:<{_WHAT - _NAME}}"), Piece(took, "dim")))
-        self._out((Piece(" " * _NAME), Piece(f"$ {self.command(command)}", "dim")))
+        self._out((Piece(f"{who:<{_WHO}}", "strong"), Piece(f"{what:<{_TIME - _WHO}}"), Piece(took, "dim")))
+        self._out((Piece(" " * _WHO), Piece(f"$ {self._command(command)}", "dim")))
 
     def said(self, *lines: str, style: Style = "") -> None:
         """What came of a step."""
         for text in lines:
-            self._out((Piece(" " * (_NAME + 2)), Piece(self._short(text), style)))
+            self._out((Piece(" " * (_WHO + 2)), Piece(self._short(text), style)))
 
     def row(self, cells: Iterable[tuple[str, int, Style]]) -> None:
         """A line of a table: text, width and style of each cell."""
         self._out(tuple(Piece(f"{text:<{width}}", style) for text, width, style in cells))
 
-    def command(self, command: Sequence[str]) -> str:
-        """A command line as a person would type it."""
-        return self._short(" ".join(word if word == "~" else _quoted(word) for word in command))
+    def _command(self, words: Sequence[str]) -> str:
+        return self._short(" ".join(_quoted(word) for word in words))
 
     def _short(self, text: str) -> str:
-        return text.replace(self._base, "…")
+        return _DIGEST.sub(r"\1…", text.replace(self._base, "…"))
 
 
 def _quoted(word: str) -> str:
-    # A colon or a tilde inside of a word means nothing to a shell; shlex quotes the tilde to be safe.
-    return word if shlex.quote(word.replace("~", "")) == word.replace("~", "") else shlex.quote(word)
+    # shlex quotes a tilde anywhere; only at the start of a word would a shell take it for a home.
+    return word if word[:1] != "~" and shlex.quote(word.replace("~", "")) == word.replace("~", "") else shlex.quote(word)

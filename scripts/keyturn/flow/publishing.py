@@ -79,7 +79,7 @@ def publish(context: Context, out: Path, signer: KeySigner | None, live: Live = 
 
 
 def _check_out(out: Path) -> None:
-    """Refuse a directory that holds anything but a site: what does not belong to the site is deleted there."""
+    """Refuse a directory that holds anything but a site: all else would be deleted there."""
     if out.is_dir() and any(out.iterdir()) and not (out / SITE_MARK).is_file():
         raise UsageError(
             "is neither empty nor a site that keyturn published",

@@ -16,7 +16,7 @@ import hashlib
 import re
 import shlex
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
@@ -146,21 +146,11 @@ class _Release:
 
 @dataclass(frozen=True, slots=True)
 class _App:
-    """An app and its releases, newest first."""
+    """An app and its releases, newest first: those in view, and those that are folded away."""
 
     name: str
-    releases: tuple[_Release, ...]
-
-    @property
-    def shown(self) -> tuple[_Release, ...]:
-        """The releases in view: the newest for each platform, and the last few versions."""
-        versions = tuple(dict.fromkeys(found.update.version for found in self.releases))[:RECENT]
-        return tuple(found for found in self.releases if found.newest or found.update.version in versions)
-
-    @property
-    def folded(self) -> tuple[_Release, ...]:
-        """The others."""
-        return tuple(found for found in self.releases if found not in self.shown)
+    shown: tuple[_Release, ...]
+    folded: tuple[_Release, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +169,7 @@ def visible(text: str) -> str:
     r"""Text with every character written out that is not seen, or that moves others about.
 
     Control characters, line and paragraph separators, bidi controls, zero-width and unassigned characters,
-    lone surrogates and blank letters become ``\x1b``, ``\u202e`` or ``\U000e0001``.
+    lone surrogates, blank letters and every blank but the space become ``\x1b``, ``\u202e`` or ``\U000e0001``.
 
     Args:
         text: Any text.
@@ -207,7 +197,7 @@ def render_page(publication: Publication, *, name: str, url: str) -> bytes:
     roles = _roles(publication)
     found = tuple(_found(publication))
     apps = _apps(publication, found)
-    released = {release.update.path for app in apps for release in app.releases}
+    released = {release.update.path for app in apps for release in (*app.shown, *app.folded)}
     files = [_file(publication, *listed) for listed in found if listed[1].path not in released]
     page = (
         _environment()
@@ -229,7 +219,7 @@ def render_page(publication: Publication, *, name: str, url: str) -> bytes:
 
 def _roles(publication: Publication) -> tuple[_Role, ...]:
     """Every delegation with its file and its keys, each key numbered at its first appearance."""
-    files = [_published(publication, delegation) for delegation in publication.delegations]
+    files = [_published(publication, delegation.name) for delegation in publication.delegations]
     tallies = [
         count(delegation, file, delegation.delegator.role)
         for delegation, file in zip(publication.delegations, files, strict=True)
@@ -253,15 +243,14 @@ def _roles(publication: Publication) -> tuple[_Role, ...]:
     return tuple(map(role, publication.delegations, files, tallies))
 
 
-def _published(publication: Publication, delegation: Delegation) -> RoleFile:
+def _published(publication: Publication, name: str) -> RoleFile:
     site = publication.site
     top_level = {"root": site.root, "timestamp": site.timestamp, "snapshot": publication.snapshot}
-    below = isinstance(delegation.role, DelegatedRole) or delegation.name not in top_level
-    file = publication.role(delegation.name) if below else top_level[delegation.name]
+    file = top_level[name] if name in top_level else publication.role(name)
     if file is None:
         raise RefusedError(
             "the role is missing or cannot be read",
-            where=delegation.name,
+            where=name,
             todo="Publish only what verifies.",
             reason="unverified",
         )
@@ -308,24 +297,25 @@ def _apps(publication: Publication, found: Iterable[tuple[RoleFile, TargetFile]]
     ]
     updates.sort(key=lambda update: (update.platform, update.path))
     updates.sort(key=lambda update: Version(update.version), reverse=True)
-    newest: dict[tuple[str, str], str] = {}
+    names = sorted({update.app for update in updates}, key=lambda name: (name.lower(), name))
+    return tuple(_app(publication, name, [u for u in updates if u.app == name]) for name in names)
+
+
+def _app(publication: Publication, name: str, updates: Sequence[Update]) -> _App:
+    """One app, given its releases from the newest on; the newest for each platform is always in view."""
+    recent = tuple(dict.fromkeys(update.version for update in updates))[:RECENT]
+    newest: dict[str, str] = {}
     for update in updates:
-        newest.setdefault((update.app, update.platform), update.version)
-    return tuple(
-        _App(
-            app,
-            tuple(
-                _Release(
-                    update,
-                    newest=update.version == newest[update.app, update.platform],
-                    href=_target_href(publication, update.path, update.sha256),
-                )
-                for update in updates
-                if update.app == app
-            ),
+        newest.setdefault(update.platform, update.version)
+    shown, folded = [], []
+    for update in updates:
+        found = _Release(
+            update,
+            newest=update.version == newest[update.platform],
+            href=_target_href(publication, update.path, update.sha256),
         )
-        for app in sorted({update.app for update in updates}, key=lambda app: (app.lower(), app))
-    )
+        (shown if found.newest or update.version in recent else folded).append(found)
+    return _App(name, tuple(shown), tuple(folded))
 
 
 def _file(publication: Publication, file: RoleFile, target: TargetFile) -> _File:

@@ -16,6 +16,7 @@ same everywhere; whoever rebuilds a release on another machine compares those.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import struct
@@ -95,7 +96,8 @@ def pack(directory: Path, out: Path) -> Packed:
         where = str(error.filename or out)
         raise EnvironmentFault(f"cannot be packed: {error.strerror}", where=where, reason="disk") from error
     finally:
-        unfinished.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            unfinished.unlink()
     return Packed(out, gzip.size, gzip.sha256, manifest.digest, len(manifest.items))
 
 

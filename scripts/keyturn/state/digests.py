@@ -13,10 +13,11 @@ from __future__ import annotations
 import hashlib
 from typing import Any, cast
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 from securesystemslib.formats import encode_canonical
-from securesystemslib.signer import Key
+from securesystemslib.signer import Key, SSlibKey
 
 
 def canonical(value: Any) -> bytes:  # noqa: ANN401 - any JSON value
@@ -49,16 +50,20 @@ def fingerprint(key: Key) -> str:
     Raises:
         ValueError: The public half is damaged or of a kind that cannot be read.
     """
+    if not isinstance(key, SSlibKey):
+        raise ValueError(  # noqa: TRY004 - one error for every key that cannot be read
+            f"no fingerprint for a key of the type {key.keytype} and the scheme {key.scheme}"
+        )
     public = str(key.keyval["public"])
-    if key.keytype == "ed25519":
-        der = Ed25519PublicKey.from_public_bytes(bytes.fromhex(public)).public_bytes(
-            Encoding.DER, PublicFormat.SubjectPublicKeyInfo
+    try:
+        loaded = (
+            Ed25519PublicKey.from_public_bytes(bytes.fromhex(public))
+            if key.keytype == "ed25519"
+            else load_pem_public_key(public.encode())
         )
-    else:
-        der = load_pem_public_key(public.encode()).public_bytes(
-            Encoding.DER, PublicFormat.SubjectPublicKeyInfo
-        )
-    return sha256_hex(der)
+    except UnsupportedAlgorithm as error:
+        raise ValueError(str(error)) from error
+    return sha256_hex(loaded.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
 
 
 def short_fingerprint(full: str) -> str:

@@ -7,6 +7,7 @@ one that a later version relies on.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,10 +15,12 @@ from typing import Any
 from tuf.api.metadata import Signed
 
 from keyturn.policy import Duration, Period
+from keyturn.policy.fields import LOGIN
 from keyturn.state.metadata_file import MetadataError
 
 FIELD = "x-keyturn"
 FORMAT = 1
+_LOGIN = re.compile(LOGIN, re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +126,7 @@ def _owner(raw: object, name: str, where: str) -> Owner:
     document = _object(raw, name, where)
     _only(document, {"login", "id"}, name, where)
     login, number = document.get("login"), document.get("id")
-    if not isinstance(login, str) or not login or login.lower() == "online":
+    if not isinstance(login, str) or not _LOGIN.fullmatch(login) or login.lower() == "online":
         raise MetadataError(f"{name}.login is not a login", where=where)
     if number is not None and (type(number) is not int or number < 1):
         raise MetadataError(f"{name}.id is not a user's number", where=where)

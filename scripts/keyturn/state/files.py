@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from keyturn.state.metadata_file import MetadataError, RoleFile
+from keyturn.state.metadata_file import MAX_BYTES, MetadataError, RoleFile
 from keyturn.tree import Kind, Tree
 
 
@@ -42,6 +42,9 @@ class RoleFiles:
             return None
         if entry.kind is not Kind.FILE:
             self._problems[path] = f"is a {entry.kind.value}, not a file"
+            return None
+        if self._tree.size(path) > MAX_BYTES:
+            self._problems[path] = f"larger than {MAX_BYTES:,} bytes"
             return None
         try:
             return RoleFile.parse(role, path, self._tree.read(path))

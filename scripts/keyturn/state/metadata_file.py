@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -10,15 +11,17 @@ from typing import Any, NoReturn
 
 from securesystemslib.exceptions import FormatError
 from securesystemslib.signer import Signature
-from tuf.api.metadata import Metadata, Root, Signed, Snapshot, Targets, Timestamp
-from tuf.api.serialization import DeserializationError
+from tuf.api.metadata import Metadata, Role, Root, Signed, Snapshot, Targets, Timestamp
 
 from keyturn.errors import RefusedError
 from keyturn.state.digests import canonical, payload_digest
 
 MAX_BYTES = 16_000_000
 """Larger metadata is refused unread; stock clients stop far earlier."""
-
+MAX_DEPTH = 64
+"""Nesting beyond it is refused, so that nothing that walks a document later can run out of stack."""
+MAX_VERSION = 999_999_999
+"""The highest version that the names of files can carry: nine digits."""
 
 _TYPES: dict[str, type[Signed]] = {"root": Root, "snapshot": Snapshot, "timestamp": Timestamp}
 
@@ -49,31 +52,31 @@ class RoleFile:
     def parse(cls, role: str, path: str, data: bytes) -> RoleFile:
         """Read one metadata file.
 
-        Refused besides what python-tuf refuses: duplicate JSON keys, floats, and any content that changes
-        its meaning when read and written again.
+        Refused besides what python-tuf refuses: duplicate JSON keys, floats, values of a type that other
+        clients may read differently, hash bins (not known to this version), and any content that changes its
+        meaning when read and written again.
 
         Raises:
             MetadataError: The file is not metadata of a type that suits the role.
         """
         document = _strict_json(data, path)
         try:
-            signed_before = canonical(document["signed"])
+            before = canonical(document)
             metadata: Metadata[Any] = Metadata.from_dict(document)
-            signed_after = metadata.signed_bytes
-        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+            after = canonical(metadata.to_dict())
+        except (KeyError, TypeError, ValueError, AttributeError, FormatError) as error:
             raise MetadataError(f"not TUF metadata: {_reason(error)}", where=path) from error
-        except (DeserializationError, FormatError) as error:
-            raise MetadataError(f"not TUF metadata: {error}", where=path) from error
-        if signed_before != signed_after:
-            raise MetadataError("the signed part has another meaning once read", where=path)
+        if before != after:
+            raise MetadataError("it has another meaning once read", where=path)
         expected = _TYPES.get(role, Targets)
         if not isinstance(metadata.signed, expected):
             raise MetadataError(
                 f"holds metadata of type {metadata.signed.type}, but the role {role} needs {expected.type}",
                 where=path,
             )
-        if type(metadata.signed.version) is not int:
-            raise MetadataError("the version is not a whole number", where=path)
+        fault = next(_faults(metadata), None)
+        if fault:
+            raise MetadataError(fault, where=path)
         return cls(role=role, path=path, data=data, metadata=metadata)
 
     @property
@@ -122,6 +125,56 @@ def render_metadata(metadata: Metadata[Any]) -> bytes:
     return text.encode("utf-8") + b"\n"
 
 
+def _faults(metadata: Metadata[Any]) -> Iterator[str]:
+    """What python-tuf lets pass and other clients may read in another way."""
+    signed = metadata.signed
+    if not _is(signed.version, int) or signed.version > MAX_VERSION:
+        yield f"the version is not a whole number up to {MAX_VERSION}"
+    for signature in metadata.signatures.values():
+        if not _is(signature.keyid, str) or not _is(signature.signature, str):
+            yield "a signature is not text"
+    if isinstance(signed, Root):
+        if not _is(signed.consistent_snapshot, bool, type(None)):
+            yield "consistent_snapshot is neither true nor false"
+        for name, role in signed.roles.items():
+            yield from _role_faults(name, role)
+    elif isinstance(signed, Targets):
+        yield from _delegation_faults(signed)
+        for path, target in signed.targets.items():
+            if not _is(target.length, int):
+                yield f"the length of {path!r} is not a whole number"
+    else:
+        named = [signed.snapshot_meta] if isinstance(signed, Timestamp) else signed.meta.values()
+        if not all(_is(meta.version, int) and _is(meta.length, int, type(None)) for meta in named):
+            yield "a version or length in meta is not a whole number"
+
+
+def _delegation_faults(signed: Targets) -> Iterator[str]:
+    if signed.delegations is None:
+        return
+    if signed.delegations.roles is None:
+        yield "delegates to hash bins (succinct_roles), which this version of keyturn does not know"
+        return
+    for name, role in signed.delegations.roles.items():
+        yield from _role_faults(name, role)
+        if not _is(role.path_hash_prefixes if role.paths is None else role.paths, list):
+            yield f"the paths of the role {name} are not a list"
+        if not _is(role.terminating, bool):
+            yield f"terminating of the role {name} is neither true nor false"
+
+
+def _role_faults(name: str, role: Role) -> Iterator[str]:
+    if not _is(role.threshold, int):
+        yield f"the threshold of the role {name} is not a whole number"
+    if not _is(role.keyids, list) or not all(_is(keyid, str) for keyid in role.keyids):
+        yield f"the keyids of the role {name} are not a list of texts"
+
+
+def _is(value: object, *kinds: type) -> bool:
+    """Whether a JSON value is of one of these types; true and false are no numbers."""
+    return type(value) in kinds
+
+
 def _strict_json(data: bytes, path: str) -> dict[str, Any]:
     if len(data) > MAX_BYTES:
         raise MetadataError(f"larger than {MAX_BYTES:,} bytes", where=path)
@@ -136,7 +189,17 @@ def _strict_json(data: bytes, path: str) -> dict[str, Any]:
         raise MetadataError(f"not readable as JSON: {_reason(error)}", where=path) from error
     if not isinstance(document, dict):
         raise MetadataError("not readable as metadata: the top level is not an object", where=path)
+    if _deeper_than(document, MAX_DEPTH):
+        raise MetadataError("not readable as metadata: nested too deeply", where=path)
     return document
+
+
+def _deeper_than(document: dict[str, Any], depth: int) -> bool:
+    level: list[Any] = [document]
+    for _ in range(depth):
+        level = [child for node in level for child in (node.values() if isinstance(node, dict) else node)]
+        level = [child for child in level if isinstance(child, (dict, list))]
+    return bool(level)
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from itertools import combinations
 
 from keyturn.policy import Period
 from keyturn.state import (
+    METADATA,
     ONLINE_ROLES,
     ROLE_NAME,
     Delegation,
@@ -25,6 +27,8 @@ from keyturn.verify.thresholds import count, key_fingerprint, root_delegation, s
 CLOCK_SKEW = timedelta(hours=1)
 """How far the proposer's clock may be ahead of the verifier's."""
 TWO_PEOPLE = 2
+METADATA_FILE = re.compile(rf"{METADATA}(?:root_history/[1-9][0-9]{{0,8}}\.root|{ROLE_NAME.pattern})\.json")
+"""Where role files may stand."""
 
 
 def _conflicts(event: Event) -> Iterator[Violation]:
@@ -61,6 +65,9 @@ def _delegated(event: Event) -> Iterator[Violation]:
     if event.head.root is None:
         yield Violation("is missing, so no role is delegated by anybody", "metadata/root.json")
         return
+    for change in event.changes:
+        if change.new and change.path.startswith(METADATA) and not METADATA_FILE.fullmatch(change.path):
+            yield Violation("is no role's file", change.path)
     names = {delegation.name for delegation in event.offline_delegations}
     unreadable = {problem.path for problem in event.head.problems}
     for name in event.head.names:

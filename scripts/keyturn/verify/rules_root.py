@@ -18,6 +18,7 @@ def _history_path(version: int) -> str:
 
 def _pinned_root(event: Event) -> Iterator[Violation]:
     if event.founding:
+        yield from _pinned_founding(event)
         return
     first = event.baseline.roots.get(1)
     if first is None:
@@ -32,12 +33,25 @@ def _pinned_root(event: Event) -> Iterator[Violation]:
         yield Violation(f"root 1 has the digest {first.digest}, pinned is {event.pinned}", _history_path(1))
 
 
+def _pinned_founding(event: Event) -> Iterator[Violation]:
+    """A pin is set when root 1 is signed: from then on a main without metadata is no new beginning."""
+    proposed = event.head.roots.get(1)
+    digest = proposed.digest if proposed else None
+    if event.pinned is not None and event.pinned != digest:
+        yield Violation(
+            f"root {event.pinned} is pinned, but main has no metadata and the event proposes {digest or 'none'}",
+            _history_path(1),
+        )
+
+
 def _chain(event: Event) -> Iterator[Violation]:
     yield from broken_links(event.baseline)
 
 
 def broken_links(state: State) -> Iterator[Violation]:
-    """Every root that is missing from the history, or not signed by both its predecessor and itself.
+    """The first root that is missing from the history, or every one not signed by its predecessor and itself.
+
+    Nothing follows from a root that is not there, and a version number alone may claim a billion of them.
 
     Args:
         state: A state whose latest root should be fully signed.
@@ -51,16 +65,16 @@ def broken_links(state: State) -> Iterator[Violation]:
         current = state.roots.get(version)
         if current is None:
             yield Violation(f"root {version} is missing or unreadable", _history_path(version))
-        elif current.version != version:
+            return
+        if current.version != version:
             yield Violation(f"holds root {current.version}", _history_path(version))
-        elif previous is not None or version == 1:
-            for tally in root_counts(previous, current):
-                if not tally.met:
-                    yield Violation(
-                        f"root {version} has {tally.have} of {tally.need} signatures needed "
-                        f"under {tally.under}",
-                        _history_path(version),
-                    )
+            return
+        for tally in root_counts(previous, current):
+            if not tally.met:
+                yield Violation(
+                    f"root {version} has {tally.have} of {tally.need} signatures needed under {tally.under}",
+                    _history_path(version),
+                )
         previous = current
 
 
@@ -74,6 +88,12 @@ def _latest_is_history(event: Event) -> Iterator[Violation]:
                 f"in {name} is not byte-equal to {_history_path(state.root.version)}",
                 ROOT_PATH,
             )
+        for version in state.roots:
+            if version > state.root.version:
+                yield Violation(
+                    f"in {name} is root {state.root.version}, but the history goes on to root {version}",
+                    ROOT_PATH,
+                )
 
 
 def _baseline_roles(event: Event) -> Iterator[Violation]:

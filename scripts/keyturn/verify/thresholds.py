@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from securesystemslib.exceptions import UnverifiedSignatureError
-from securesystemslib.signer import Key, Signature
+from securesystemslib.signer import Key, Signature, SSlibKey
 
 from keyturn.state import Delegation, RoleFile, delegations_of, fingerprint
 from keyturn.verify.model import Count, KeyMark
@@ -14,7 +14,12 @@ UNREADABLE = "unreadable"
 
 
 def signature_valid(key: Key, signature: Signature, payload: bytes) -> bool:
-    """Whether a signature by this key over these bytes verifies."""
+    """Whether a signature by this key over these bytes verifies.
+
+    Kinds of keys that are verified by running a program or asking a server never count.
+    """
+    if not isinstance(key, SSlibKey):
+        return False
     try:
         key.verify_signature(signature, payload)
     except UnverifiedSignatureError:
@@ -26,7 +31,7 @@ def key_fingerprint(key: Key) -> str:
     """A key's fingerprint, or a marker where the key itself cannot be read."""
     try:
         return fingerprint(key)
-    except (ValueError, KeyError):
+    except ValueError:
         return f"{UNREADABLE}:{key.keyid}"
 
 

@@ -1,0 +1,76 @@
+"""``keyturn propose``: new metadata for others to sign."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import click
+
+from keyturn.cli import options, render
+from keyturn.cli.files import read_file
+from keyturn.cli.lines import good, line, strong, verdict
+from keyturn.cli.output import Result
+from keyturn.cli.session import Session
+from keyturn.errors import UsageError
+from keyturn.flow import proposing
+
+_MAX_FILE = 2_000_000_000
+
+
+@click.group()
+def propose() -> None:
+    """Propose a release or files to be signed. The same topic again updates the event."""
+
+
+@propose.command()
+@click.argument("app")
+@click.argument("version")
+@click.argument("directory", metavar="DIR", type=options.PATH)
+@click.option("--platform", default="", help="The platform that it is for, if the policy names some.")
+@click.pass_obj
+def release(session: Session, app: str, version: str, directory: Path, platform: str) -> Result:
+    """Propose VERSION of APP: a reproducible archive of what lies in DIR."""
+    if not directory.is_dir():
+        raise UsageError("is not a directory", where=str(directory), reason="no-directory")
+    return _proposed(proposing.release(session.context(), app, version, directory, platform))
+
+
+@propose.command()
+@click.argument("files", nargs=-1, metavar="[PATH=FILE]...")
+@click.option("--remove", "removed", multiple=True, metavar="PATH", help="A target path to remove.")
+@click.option("--topic", default="files", show_default=True, help="Topic of the event.")
+@click.pass_obj
+def files(session: Session, files: tuple[str, ...], removed: tuple[str, ...], topic: str) -> Result:
+    """Propose target files: the bytes of FILE under the target path PATH."""
+    if not files and not removed:
+        raise UsageError("names no file", where="propose files", todo="Write PATH=FILE, or --remove PATH.")
+    added = dict(_pair(text) for text in files)
+    if len(added) < len(files) or set(added) & set(removed):
+        raise UsageError("a target path is named twice", where="propose files")
+    return _proposed(proposing.files(session.context(), added, removed, topic))
+
+
+def _pair(text: str) -> tuple[str, bytes]:
+    path, equals, file = text.partition("=")
+    if not (path and equals and file):
+        raise UsageError("is not of the form PATH=FILE", where=text, reason="bad-pair")
+    return path, read_file(Path(file), _MAX_FILE)
+
+
+def _proposed(made: proposing.Proposed) -> Result:
+    roles = render.named_roles(made.roles)
+    return Result(
+        lines=(
+            *(line(f"target: {path}") for path in made.targets),
+            *render.left_behind(made.left_behind),
+            verdict(good("proposed:"), f" sign/{made.topic}, to be signed: {roles}"),
+            line(strong("next: "), f"the signers run: keyturn sign {shlex.quote(made.topic)}"),
+        ),
+        document={
+            "event": f"sign/{made.topic}",
+            "roles": [{"role": name, "version": version} for name, version in made.roles],
+            "targets": list(made.targets),
+            "left-behind": list(made.left_behind),
+        },
+    )
