@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
+from packaging.version import Version
 from securesystemslib.signer import Key
 from tuf.api.metadata import DelegatedRole, Delegations, Metadata, Role, Root, TargetFile, Targets
 
+from keyturn.client.releases import release as release_of
 from keyturn.errors import RefusedError, UsageError
 from keyturn.policy import Duration, Period, Policy, RolePolicy
 from keyturn.state import (
@@ -28,6 +30,7 @@ from keyturn.state import (
     RoleFile,
     State,
     canonical,
+    delegations_of,
     render_metadata,
     targets_of,
 )
@@ -189,10 +192,9 @@ def release(
         RefusedError: A version is released already, with other content.
     """
     wanted: dict[str, TargetFile | None] = {}
-    listed = _targets_file(state, "targets")
+    released = list(targets_of(_targets_file(state, "targets")).targets.values())
     for item in releases:
-        released = targets_of(listed).targets.get(item.path)
-        if released and released.to_dict() != item.target().to_dict():
+        if any(_contradicts(target, item) for target in released):
             raise RefusedError(
                 f"{item.app} {item.version} is already released, with other content",
                 where=item.path,
@@ -201,6 +203,18 @@ def release(
             )
         wanted[item.path] = item.target()
     return _edit_roles(state, {"targets": wanted}, now, earlier)
+
+
+def _contradicts(target: TargetFile, item: Release) -> bool:
+    """Whether a target says something else of this version, however it spells it: 1.0 and 1.0.0 are one."""
+    if target.path == item.path:
+        return target.to_dict() != item.target().to_dict()
+    said = release_of(target)
+    return (
+        said is not None
+        and (said.app, said.platform) == (item.app, item.platform)
+        and Version(said.version) == Version(item.version)
+    )
 
 
 def files(
@@ -233,7 +247,7 @@ def _responsible(state: State, path: str, earlier: Earlier | None, *, removing: 
                 return file.role
     if removing:
         raise UsageError("is listed by no role, so it cannot be removed", where=path)
-    for delegation in state.delegations:
+    for delegation in delegations_of(_targets_file(state, "targets")):
         if isinstance(delegation.role, DelegatedRole) and delegation.role.is_delegated_path(path):
             return delegation.name
     return "targets"

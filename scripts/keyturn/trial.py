@@ -13,11 +13,14 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from urllib.parse import quote
 
 from tuf.api.exceptions import DownloadError, RepositoryError
+from tuf.api.metadata import DelegatedRole
 from tuf.ngclient import Updater
 
 from keyturn.errors import RefusedError
@@ -48,16 +51,16 @@ def update_between(previous: Tree | None, built: Tree, *, root: bytes, now: date
     with tempfile.TemporaryDirectory(prefix="keyturn-trial-") as scratch:
         base = Path(scratch)
         write_directory(built, base / "site")
-        paths = _target_paths(built, now)
+        tour = _tour(built, now)
         with serve_directory(base / "site") as url:
             fresh = base / "fresh"
             fresh.mkdir()
-            _update(fresh, url, root, paths, now, "with root 1 alone")
+            _update(fresh, url, root, tour, now, "with root 1 alone")
             if previous is not None:
                 held = base / "held"
                 _hold(Site(previous), held, now)
-                _update(held, url, root, paths, now, "coming from the published state")
-    return len(paths)
+                _update(held, url, root, tour, now, "coming from the published state")
+    return len(tour.targets)
 
 
 @contextmanager
@@ -88,11 +91,25 @@ class _QuietHandler(http.server.SimpleHTTPRequestHandler):
         """Say nothing: nobody reads this server's log."""
 
 
-def _target_paths(built: Tree, now: datetime) -> tuple[str, ...]:
-    site = Site(built)
-    first = site.file("root", 1)
-    publication = Publication(site=site, now=now, pinned=first.digest if first else "")
-    return tuple(dict.fromkeys(target.path for _, target in publication.all_targets()))
+@dataclass(frozen=True, slots=True)
+class _Tour:
+    """What a client asks for.
+
+    Args:
+        targets: Paths of all targets; each has to be there.
+        probes: A path in every delegation: whoever asks for it loads the role, even one that lists nothing.
+    """
+
+    targets: tuple[str, ...]
+    probes: tuple[str, ...]
+
+
+def _tour(built: Tree, now: datetime) -> _Tour:
+    publication = Publication(site=Site(built), now=now, pinned="")
+    targets = dict.fromkeys(target.path for _, target in publication.all_targets())
+    roles = [d.role for d in publication.delegations if isinstance(d.role, DelegatedRole)]
+    patterns = [pattern for role in roles for pattern in role.paths or ()]
+    return _Tour(tuple(targets), tuple(pattern.replace("*", "x").replace("?", "x") for pattern in patterns))
 
 
 def _hold(site: Site, directory: Path, now: datetime) -> None:
@@ -102,14 +119,15 @@ def _hold(site: Site, directory: Path, now: datetime) -> None:
     files = [site.timestamp, publication.snapshot, *(publication.role(n) for n in publication.targets_names)]
     for file in files:
         if file is not None:
-            (directory / f"{file.role}.json").write_bytes(file.data)
+            # Quoted as ngclient does it: a delegated role may be called anything, "../x" included.
+            (directory / f"{quote(file.role, safe='')}.json").write_bytes(file.data)
     history = directory / "root_history"
     history.mkdir()
     for version, root in site.roots.items():
         (history / f"{version}.root.json").write_bytes(root.data)
 
 
-def _update(directory: Path, url: str, root: bytes, paths: tuple[str, ...], now: datetime, who: str) -> None:
+def _update(directory: Path, url: str, root: bytes, tour: _Tour, now: datetime, who: str) -> None:
     downloads = directory / "downloads"
     downloads.mkdir()
     try:
@@ -122,7 +140,9 @@ def _update(directory: Path, url: str, root: bytes, paths: tuple[str, ...], now:
         )
         _set_clock(updater, now)
         updater.refresh()
-        for path in paths:
+        for path in tour.probes:
+            updater.get_targetinfo(path)
+        for path in tour.targets:
             info = updater.get_targetinfo(path)
             if info is None:
                 raise RefusedError(f"a client {who} does not find the target {path!r}", reason="trial")

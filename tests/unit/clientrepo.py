@@ -231,7 +231,7 @@ class World:
 
     repository: Repository
     site: Site
-    clock: time_machine.Coordinates
+    clock: time_machine.Traveller
     home: Path
 
     @property

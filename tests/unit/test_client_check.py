@@ -76,10 +76,12 @@ def test_a_platform_that_nothing_is_signed_for_is_said_so(here: World) -> None:
         here.client(platform="beos").check()
 
 
-@pytest.mark.parametrize("options", [{"app": ""}, {"app": "a/b"}, {"app": "-a"}, {"platform": "a b"}])
-def test_a_name_that_is_none_is_refused_at_once(here: World, options: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("app", "platform"), [("", ""), ("a/b", ""), ("-a", ""), ("a" * 65, ""), ("acme", "a b")]
+)
+def test_a_name_that_is_none_is_refused_at_once(here: World, app: str, platform: str) -> None:
     with pytest.raises(UsageError):
-        here.client(**options)
+        here.client(app=app, platform=platform)
 
 
 # Which release is the newest

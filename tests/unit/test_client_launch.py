@@ -483,7 +483,7 @@ def expect_none(client: Client) -> None:
 
 
 TestLife = Life.TestCase
-TestLife.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+TestLife.settings = settings(max_examples=15, stateful_step_count=25, deadline=None)
 
 
 def test_the_smallest_program_is_run_by_a_real_shell(here: World, tmp_path: Path) -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 from tuf.api.exceptions import SlowRetrievalError
-from tuf.api.metadata import DelegatedRole, Delegations, MetaFile, Targets
+from tuf.api.metadata import DelegatedRole, Delegations, Key, MetaFile, Targets
 from tuf.ngclient import FetcherInterface
 
-from keyturn.client import errors
-from keyturn.client.trust import Held, Trust
+from keyturn.client import Held, errors
+from keyturn.client.trust import Trust
 from unit.clientrepo import ALICE, BOB, CAROL, MALLORY, NOW, ONLINE, World, signer, world
 
 
@@ -312,10 +312,12 @@ def test_what_is_no_metadata_is_refused(here: World, role: str, data: bytes) -> 
     refused(here.trust(), errors.BadMetadataError, role.rpartition(".")[2])
 
 
-def test_metadata_of_another_role_is_refused(here: World) -> None:
-    here.site.instead["metadata/1.targets.json"] = here.repository.write_snapshot()
+@pytest.mark.parametrize(("role", "other"), [("targets", "snapshot"), ("snapshot", "targets")])
+def test_metadata_of_another_role_is_refused(here: World, role: str, other: str) -> None:
+    data = (here.repository.directory / "metadata" / f"1.{other}.json").read_bytes()
+    here.site.instead[f"metadata/1.{role}.json"] = data
 
-    refused(here.trust(), errors.BadMetadataError, "targets")
+    refused(here.trust(), errors.BadMetadataError, role)
 
 
 @pytest.mark.parametrize(("role", "most"), [("2.root", 512_000), ("timestamp", 16_384)])
@@ -353,7 +355,7 @@ def test_a_role_that_snapshot_does_not_list_is_refused(here: World) -> None:
 def delegate(here: World, signed_by: tuple[object, ...] = (CAROL,)) -> Targets:
     plugins = Targets(expires=NOW + timedelta(days=30))
     role = DelegatedRole("plugins", [CAROL.public_key.keyid], 1, terminating=True, paths=["plugins/*"])
-    keys = {CAROL.public_key.keyid: CAROL.public_key}
+    keys: dict[str, Key] = {CAROL.public_key.keyid: CAROL.public_key}
     here.repository.targets.delegations = Delegations(keys, {"plugins": role})
     target = here.repository.add_target("plugins/a.zip", b"plugin")
     plugins.targets["plugins/a.zip"] = here.repository.targets.targets.pop("plugins/a.zip")

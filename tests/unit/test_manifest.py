@@ -118,6 +118,7 @@ def test_any_other_name_is_kept_as_it_is(path: str) -> None:
         ("\u00e9", "e\u0301"),
         ("dir/a", "DIR/b"),
         ("stra\u00dfe", "STRASSE"),
+        ("\u1fb3\u0301", "\u1fb4"),
         ("A", "a/b"),
     ],
 )

@@ -38,7 +38,7 @@ from tuf.api.metadata import (
 
 from keyturn.errors import RefusedError
 from keyturn.publish.page import MOST_FILES, RECENT, render_page, visible
-from keyturn.state import Site, fingerprint, render_metadata, sha256_hex
+from keyturn.state import Delegation, Site, fingerprint, render_metadata, sha256_hex
 from keyturn.tree import MemoryTree, overlay, write_directory
 from keyturn.verify import Publication, verify_published
 
@@ -569,8 +569,6 @@ def hostile_repositories() -> dict[str, Repository]:
         "release path": Repository().release("1.0", path=HOSTILE),
         "file path": Repository().file(HOSTILE),
         "version": Repository().release(HOSTILE, path=f"version/{HOSTILE}"),
-        "login": Repository(owners={"alice": HOSTILE}),
-        "delegated login": Repository(signers=["alice", "bob"], owners={"carol": HOSTILE}),
         "role": Repository(role=HOSTILE),
         "pattern": Repository(paths=[f"plugins/{HOSTILE}"]),
         "keyid": Repository(extra_key=SSlibKey(HOSTILE, "ed25519", "ed25519", {"public": "00"})),
@@ -591,6 +589,23 @@ def test_a_hostile_name_stays_text_and_shows_what_it_is(field_name: str) -> None
     part = HOSTILE[:8] if field_name == "keyid" else HOSTILE
     attributes = {value for e in document.all for value in e.attributes.values()}
     assert "".join(visible(part).split()) in said or visible(part) in attributes
+
+
+def test_an_owner_is_text_whatever_the_metadata_calls_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Delegation, "owner_name", lambda *_: HOSTILE)
+
+    page = Repository().page()
+
+    assert "<script" not in page
+    assert Document(page).text.count(" ".join(visible(HOSTILE).split())) == 9 + 4  # in the roles, in the keys
+
+
+@pytest.mark.parametrize("login", ["<b>", "al\u202eice", "online"])
+def test_a_key_whose_owner_has_no_proper_login_is_called_by_its_keyid(login: str) -> None:
+    document = Document(Repository(owners={"alice": login}).page())
+
+    assert f"root 1 2 of 3 key {key('alice').public_key.keyid[:8]} {short('alice')}" in row(document, "root")
+    assert row(document, "timestamp").startswith("timestamp online ")
 
 
 def test_a_hostile_name_or_url_of_the_repository_stays_text() -> None:

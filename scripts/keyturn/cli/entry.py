@@ -13,7 +13,6 @@ import click
 
 from keyturn import __version__
 from keyturn.cli.clock import parse_time
-from keyturn.cli.failures import explain
 from keyturn.cli.lazy import Entry, LazyGroup
 from keyturn.cli.lines import Level
 from keyturn.cli.output import Output, Result
@@ -70,6 +69,8 @@ class Keyturn(LazyGroup):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             code = ExitCode.ENVIRONMENT
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - nobody is shown a traceback
+            from keyturn.cli.failures import explain
+
             failure = explain(error)
             output.note(() if output.json else failure.lines)
             output.document(failure.document)

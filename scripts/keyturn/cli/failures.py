@@ -51,7 +51,9 @@ def explain(error: BaseException) -> Failure:
     if isinstance(error, click.ClickException):
         return _usage(error)
     if isinstance(error, click.Abort | KeyboardInterrupt):
-        return _failure("interrupted", "", reason="interrupted", exit_code=ExitCode.INTERRUPTED)
+        failure = _failure("interrupted", "", reason="interrupted", exit_code=ExitCode.INTERRUPTED)
+        # A question stands on the line where the cursor is; elsewhere click has begun a new one.
+        return failure if error.__cause__ else replace(failure, lines=(verdict(), *failure.lines))
     if isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] in _EXTRA:
         return _known(
             EnvironmentFault(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterable, Sequence
 
@@ -32,6 +33,7 @@ _STATE_STYLES: dict[EventState, Style] = {
     EventState.READY: "good",
     EventState.MERGED: "good",
 }
+_FINGERPRINT = re.compile("[0-9a-f]{64}")
 _SEVERITY = {ExitCode.DONE: 0, ExitCode.NOTHING: 1, ExitCode.PENDING: 2, ExitCode.INVALID: 3}
 """Of several events' exit codes, which one stands for all."""
 
@@ -103,12 +105,24 @@ def _role(role: RoleStatus) -> Iterable[Line]:
     for count in role.counts:
         style: Style = "good" if count.met else "warn"
         yield line(f"    under {count.under}: ", Span(f"{count.have} of {count.need}", style))
-        yield from (_mark("signed", mark, "good") for mark in count.signed)
-        yield from (_mark("missing", mark, "dim" if count.met else "warn") for mark in count.missing)
+        for mark in count.signed:
+            yield from _mark("signed", mark, "good")
+        for mark in count.missing:
+            yield from _mark(
+                "may still sign" if count.met else "missing", mark, "dim" if count.met else "warn"
+            )
 
 
-def _mark(word: str, mark: KeyMark, style: Style) -> Line:
-    return line("      ", Span(f"{word}:", style), f" {mark.owner} {short_fingerprint(mark.fingerprint)}")
+def _mark(word: str, mark: KeyMark, style: Style) -> Lines:
+    return (
+        line("      ", Span(f"{word}:", style), f" {mark.owner} {_short(mark.fingerprint)}"),
+        detail(f"        fingerprint {mark.fingerprint}, keyid {mark.keyid}"),
+    )
+
+
+def _short(mark: str) -> str:
+    """A fingerprint for people; what stands in for one where a key cannot be read stays as it is."""
+    return short_fingerprint(mark) if _FINGERPRINT.fullmatch(mark) else mark
 
 
 def next_step(one: Status) -> str:
@@ -159,11 +173,10 @@ def changes(found: Sequence[Difference]) -> Lines:
 
 
 def _change(one: Difference) -> Line:
-    loud = Span("!!" if one.loud else "  ", "bad")
     sign = "+" if one.old is None else "-" if one.new is None else "~"
     sides = " -> ".join(side for side in (one.old, one.new) if side is not None)
     text = f" {sign} {one.kind} {one.subject}: {sides}"
-    return line(loud, Span(text, "strong") if one.loud else text)
+    return line(bad("!!"), strong(text)) if one.loud else line(f"  {text}")
 
 
 def preparation(prepared: Preparation) -> Lines:

@@ -173,13 +173,12 @@ class Client:
             UpdateFault: The store cannot be used.
         """
         with self._store.locked():
-            installed = self._store.load()
-            self._require_current(installed)
-            failed = installed.pending if installed.starts else None
-            if failed:
-                installed = self._without_failed(installed)
-            installed = installed.with_start()
-            self._store.save(installed)
+            before = self._store.load()
+            self._require_current(before)
+            failed = before.pending if before.starts else None
+            installed = (self._without_failed(before) if failed else before).with_start()
+            if installed != before:
+                self._store.save(installed)
             version = self._require_current(installed)
         # The lock is free again: the app may confirm before this process gets any further.
         directory = self._store.version_directory(version)

@@ -25,11 +25,14 @@ class UpdateRefused(RefusedError):
         what: What is wrong, one sentence without a full stop.
         where: URL or file concerned.
         todo: What the person should do next.
+        reason: Stable lower-case word for programs; the class's own by default.
         role: Name of the TUF role concerned, e.g. ``timestamp``; empty if none is.
     """
 
-    def __init__(self, what: str, *, where: str = "", todo: str = _TELL, role: str = "") -> None:
-        super().__init__(what, where=where, todo=todo)
+    def __init__(
+        self, what: str, *, where: str = "", todo: str = _TELL, reason: str = "", role: str = ""
+    ) -> None:
+        super().__init__(what, where=where, todo=todo, reason=reason)
         self.role = role
 
 

@@ -261,7 +261,6 @@ class Store:
         # Renamed first, so that a half-removed tree never has the name of a whole one.
         waste = self._versions / f".old-{version}"
         if self.has(version):
-            shutil.rmtree(waste, ignore_errors=True)
             self.version_directory(version).replace(waste)
             shutil.rmtree(waste, ignore_errors=True)
 

@@ -39,6 +39,8 @@ FAILS = '''\
 
 raise SystemExit("yt-dlp: this build does not start")
 '''
+FAILED = 1
+"""Exit code of that."""
 STOLEN = '''\
 #!/usr/bin/env python3
 """What an attacker would like to run on other people's computers."""
@@ -75,10 +77,15 @@ SECOND = Wheel("2026.10.26", "a05c5b5d8562f7e8a62f5334348b406af4930d56d3a65f8021
 BROKEN = f"{SECOND.version}.1"
 """Version of the release that does not start; no such version of yt-dlp exists anywhere else."""
 NEXT = f"{SECOND.version}.2"
-"""Version that the attacks are about."""
+EVIL = f"{SECOND.version}.3"
+"""Versions that attacks are about."""
 
 
-def fetch(wheel: Wheel, cache: Path) -> tuple[Path, bool]:
+DOWNLOAD = ("download", "--no-deps", "--require-hashes", "--only-binary", ":all:")
+"""How pip is asked for the wheels."""
+
+
+def fetch(wheel: Wheel, cache: Path) -> Path:
     """A wheel from the cache, or else from wherever the user's pip finds packages.
 
     Args:
@@ -86,14 +93,14 @@ def fetch(wheel: Wheel, cache: Path) -> tuple[Path, bool]:
         cache: Directory that keeps wheels between runs.
 
     Returns:
-        The file, its hash compared in either case, and whether it was in the cache already.
+        The file, whose hash has been compared.
 
     Raises:
         EnvironmentFault: It is not in the cache and cannot be downloaded (reason ``no-wheel``).
     """
     kept = cache / wheel.name
     if _is(kept, wheel):
-        return kept, True
+        return kept
     try:
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache) as scratch:
@@ -102,7 +109,7 @@ def fetch(wheel: Wheel, cache: Path) -> tuple[Path, bool]:
         raise EnvironmentFault(
             f"cannot be written: {error.strerror}", where=str(error.filename or cache), reason="disk"
         ) from error
-    return kept, False
+    return kept
 
 
 def build(wheel: Path, launcher: str, bundle: Path) -> None:
@@ -154,9 +161,8 @@ def _is(file: Path, wheel: Wheel) -> bool:
 def _download(wheel: Wheel, scratch: Path) -> Path:
     requirements = scratch / "requirements.txt"
     requirements.write_text(wheel.requirement, encoding="ascii")
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "download", "--quiet"]
-    locked = ["--no-deps", "--require-hashes", "--only-binary", ":all:"]
-    command = [*pip, *locked, "--dest", str(scratch), "--requirement", str(requirements)]
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "--quiet", *DOWNLOAD]
+    command = [*pip, "--dest", str(scratch), "--requirement", str(requirements)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=dict(os.environ))
     file = scratch / wheel.name
     if done.returncode or not _is(file, wheel):
@@ -164,8 +170,8 @@ def _download(wheel: Wheel, scratch: Path) -> Path:
         raise EnvironmentFault(
             f"the demo's app cannot be downloaded: {said[-1] if said else 'pip brought another file'}",
             where=f"{APP} {wheel.version}",
-            todo=f"Go online once, or get {wheel.name} (sha256 {wheel.sha256}) from elsewhere and put it into "
-            f"{scratch.parent}; after that the demo needs no network.",
+            todo=f"Go online once; from then on the demo needs no network. Or put {wheel.name} "
+            f"(sha256 {wheel.sha256}) into {scratch.parent} yourself.",
             reason="no-wheel",
         )
     return file

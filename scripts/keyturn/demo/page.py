@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,9 +29,8 @@ class Piece:
 Out = Callable[[Sequence[Piece]], None]
 """Prints one line."""
 
+_WIDTH = 96
 _WHO = 11
-_TIME = 82
-_WIDTH = 88
 _DIGEST = re.compile(r"\b([0-9a-f]{8})[0-9a-f]{56}\b")
 
 
@@ -45,7 +45,6 @@ class Page:
     def __init__(self, out: Out, base: Path) -> None:
         self._out = out
         self._base = str(base)
-        self.steps = 0
 
     def text(self, *lines: str, style: Style = "") -> None:
         """Lines as they are; an empty one without any."""
@@ -55,38 +54,47 @@ class Page:
     def act(self, title: str, *notes: str) -> None:
         """The heading of a part, and what should be known before it."""
         self.text()
-        rule = "─" * (_WIDTH - len(title) - 1)
-        self._out((Piece(title, "strong"), Piece(f" {rule}", "dim")))
-        self.text(*notes, style="dim")
+        self._out((Piece(title, "strong"), Piece(" " + "─" * (_WIDTH - len(title) - 1), "dim")))
+        for note in notes:
+            self.text(note, style="dim")
 
-    def heading(self, title: str) -> None:
-        """The heading of a section."""
+    def heading(self, title: str, *notes: str) -> None:
+        """The heading of a section, and what should be known before it."""
         self.text()
         self._out((Piece(title, "strong"),))
+        for note in notes:
+            self.text(note, style="dim")
 
-    def step(self, who: str, what: str, seconds: float, command: Sequence[str]) -> None:
-        """Who did what, how long it took, and what they typed for it."""
-        self.steps += 1
+    def step(self, who: str, what: str, seconds: float) -> None:
+        """Who did what, and how long it took."""
         took = f"{seconds:.1f} s"
-        self._out((Piece(f"{who:<{_WHO}}", "strong"), Piece(f"{what:<{_TIME - _WHO}}"), Piece(took, "dim")))
-        self._out((Piece(" " * _WHO), Piece(f"$ {self._command(command)}", "dim")))
+        between = " " * max(2, _WIDTH - _WHO - len(what) - len(took))
+        self._out((Piece(f"{who:<{_WHO}}{what}", "strong"), Piece(between + took, "dim")))
 
-    def said(self, *lines: str, style: Style = "") -> None:
-        """What came of a step."""
+    def command(self, words: Sequence[str], note: str = "") -> None:
+        """What was typed for it."""
+        typed = self._short(" ".join(_quoted(word) for word in words))
+        self._out((Piece(" " * _WHO), Piece("$ ", "dim"), Piece(typed), Piece(note and f"  {note}", "dim")))
+
+    def said(self, *lines: str, style: Style = "dim") -> None:
+        """What came of it."""
+        indent = " " * (_WHO + 2)
         for text in lines:
-            self._out((Piece(" " * (_WHO + 2)), Piece(self._short(text), style)))
+            pieces = textwrap.wrap(
+                self._short(text), _WIDTH - len(indent), subsequent_indent="  ", break_on_hyphens=False
+            )
+            for piece in pieces:
+                self._out((Piece(indent), Piece(piece, style)))
 
     def row(self, cells: Iterable[tuple[str, int, Style]]) -> None:
         """A line of a table: text, width and style of each cell."""
         self._out(tuple(Piece(f"{text:<{width}}", style) for text, width, style in cells))
-
-    def _command(self, words: Sequence[str]) -> str:
-        return self._short(" ".join(_quoted(word) for word in words))
 
     def _short(self, text: str) -> str:
         return _DIGEST.sub(r"\1…", text.replace(self._base, "…"))
 
 
 def _quoted(word: str) -> str:
-    # shlex quotes a tilde anywhere; only at the start of a word would a shell take it for a home.
-    return word if word[:1] != "~" and shlex.quote(word.replace("~", "")) == word.replace("~", "") else shlex.quote(word)
+    # shlex quotes every tilde; a shell takes only one at the start of a word for a home.
+    bare = word.replace("~", "")
+    return word if word[:1] != "~" and shlex.quote(bare) == bare else shlex.quote(word)

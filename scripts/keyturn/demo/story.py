@@ -6,6 +6,7 @@ its own (``world``); the story only says who does what next, and looks at what c
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 import threading
@@ -19,20 +20,17 @@ import platformdirs
 
 from keyturn.demo import app
 from keyturn.demo.app import APP, BROKEN, FIRST, SECOND
-from keyturn.demo.attacks import ATTACKS, Ending, Outcome, attack
-from keyturn.demo.page import Out, Page
+from keyturn.demo.attacks import ATTACKS, Attack, Outcome, attack
+from keyturn.demo.page import Out, Page, Style
 from keyturn.demo.server import serve
-from keyturn.demo.world import NAME, Done, Launcher, Person, World, installed
-from keyturn.errors import ExitCode, RefusedError, UsageError
+from keyturn.demo.steps import Part, Steps, Unexpected, matching
+from keyturn.demo.world import BUILDS, NAME, ROOT, Done, Launcher, Person, World, client, installed
+from keyturn.errors import EnvironmentFault, ExitCode, UsageError
 
+FOUNDING = "founding"
 AGO = timedelta(days=4)
 """How long ago the repository was founded: longer than a timestamp lasts."""
-
-
-class Unexpected(RefusedError):
-    """A step did not go as the story has it."""
-
-    default_reason = "demo"
+_TITLE = 72
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,50 +48,102 @@ class DemoOptions:
     cache: Path | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Played:
+    """How the demo went.
+
+    Args:
+        site: Directory of the site.
+        outcomes: Every attack, and what came of it.
+        seconds: How long it all took.
+    """
+
+    site: Path
+    outcomes: tuple[tuple[Attack, Outcome], ...]
+    seconds: float
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """``DONE`` if every attack was refused for the reason named, else ``INVALID``."""
+        return ExitCode.DONE if all(outcome.refused for _, outcome in self.outcomes) else ExitCode.INVALID
+
+    def to_dict(self) -> dict[str, object]:
+        """The same as ``--json`` shows it."""
+        return {
+            "site": str(self.site),
+            "seconds": round(self.seconds, 1),
+            "attacks": [
+                {"attack": one.name, "ended": outcome.ending.value, "said": outcome.said}
+                for one, outcome in self.outcomes
+            ],
+        }
+
+
 def run(
     options: DemoOptions, out: Out, *, launcher: Launcher = installed, now: datetime | None = None
-) -> ExitCode:
+) -> Played:
     """Play all of it.
 
     Args:
         options: What the person chose.
         out: Prints one line.
         launcher: How each person starts Keyturn.
-        now: The time, UTC.
-
-    Returns:
-        ``DONE`` if every step went as told and every attack was refused for the reason named, else
-        ``INVALID``.
+        now: The time, UTC; that of the clock by default, which is what the clients go by.
 
     Raises:
         Unexpected: A step of the story failed.
         UsageError: ``keep`` holds something already.
         EnvironmentFault: Git, the network or the disk is in the way.
     """
-    base = _directory(options.keep)
-    page = Page(out, base)
-    world = World(base, launcher)
-    before = time.monotonic()
+    world = World(_directory(options.keep), launcher)
+    page = Page(out, world.base)
+    steps = Steps(page)
+    begun = time.monotonic()
     page.text(
-        "Two people found an update repository, release a real app from it, and are attacked.",
-        "Every step is a process of the installed keyturn, in a home of its own; the people share",
-        f"nothing but the git remote and the URL. In commands, … is {base}",
-        "and digests are cut to 8 digits; whoever signs compares all 64.",
+        "Two people found an update repository, release a real app from it, update it, and are attacked.",
+        "Each step is a process of the installed keyturn, in the home of whoever takes it. The homes share",
+        "a git remote and a URL, nothing else. Where you would be asked, --yes and --expect stand for a",
+        "person who has looked and agrees to just that payload. Digests are cut to 8 digits, and … is",
+        str(world.base),
     )
     world.site.mkdir(parents=True)
     with serve(world.site, options.serve or 0) as url:
-        story = Story(world, page, url, now or datetime.now(timezone.utc))
+        story = Story(world, steps, url, now or datetime.now(timezone.utc))
         story.build(options.cache or Path(platformdirs.user_cache_dir("keyturn", appauthor=False)) / "demo")
         story.found()
         story.first()
         story.second()
         story.broken()
-        outcomes = _attacks(world, page)
-        code = _close(world, page, outcomes, time.monotonic() - before)
-        if options.serve is not None:
-            page.text("", f"Serving the site at {url} until Ctrl-C.")
+        outcomes = be_attacked(world, steps)
+        played = Played(world.site, outcomes, time.monotonic() - begun)
+        _close(page, steps, played)
+        if options.serve is None:
+            page.text("To look at it: make demo SERVE=1, or keyturn demo --serve")
+        else:
+            page.text(f"and is served at {url} until Ctrl-C.")
             _until_interrupted()
-    return code
+    return played
+
+
+def be_attacked(
+    world: World, steps: Steps, attacks: Sequence[Attack] = ATTACKS
+) -> tuple[tuple[Attack, Outcome], ...]:
+    """Act four: the attacks.
+
+    Args:
+        world: The world as the first three acts left it.
+        steps: Runs and tells what people do.
+        attacks: Which attacks.
+
+    Raises:
+        Unexpected: An attacker was stopped before what the attack is about.
+    """
+    steps.page.act(
+        "4  Attacks",
+        "Each on a copy of the site, on another port, by somebody who has everything but the one thing",
+        "that the refusal is about.",
+    )
+    return tuple((one, attack(one, world, steps)) for one in attacks)
 
 
 class Story:
@@ -101,29 +151,232 @@ class Story:
 
     Args:
         world: Everything on disk.
-        page: Where it is told.
+        steps: Runs and tells what people do.
         url: Where the site is served.
         now: The time, UTC.
     """
 
-    def __init__(self, world: World, page: Page, url: str, now: datetime) -> None:
+    def __init__(self, world: World, steps: Steps, url: str, now: datetime) -> None:
         self._world = world
-        self._page = page
+        self._steps = steps
+        self._page = steps.page
         self._url = url
         self._then = f"{now - AGO:%Y-%m-%dT%H:%M:%SZ}"
-        self._at: tuple[str, ...] = ()
-        self._alice = world.alice()
+        self._alice = world.person("alice")
         self._bob = world.person("bob")
+        self._publisher = world.person("publisher")
         self._carol = world.person("carol")
 
     def build(self, cache: Path) -> None:
-        """Make the app's bundles, as alice's build would."""
-        builds = self._alice.home / "builds"
+        """The app's bundles, as alice's build makes them: two that work and one that does not start."""
+        before = time.monotonic()
+        builds = self._alice.home / BUILDS
         for wheel in (FIRST, SECOND):
-            before = time.monotonic()
-            file, kept = app.fetch(wheel, cache)
-            app.build(file, app.STARTS, builds / f"{APP}-{wheel.version}")
-            ...
+            app.build(app.fetch(wheel, cache), app.STARTS, builds / f"{APP}-{wheel.version}")
         broken = builds / f"{APP}-{BROKEN}"
         shutil.copytree(builds / f"{APP}-{SECOND.version}", broken)
         app.write_launcher(app.FAILS, broken)
+        self._page.text()
+        self._page.step(
+            "alice",
+            f"builds {APP} from wheels pinned by hash, each with a launcher",
+            time.monotonic() - before,
+        )
+        self._page.command(["python", "-m", "pip", *app.DOWNLOAD, "--requirement", "wheels.txt"])
+        self._page.said(f"{BUILDS}/: {', '.join(sorted(bundle.name for bundle in builds.iterdir()))}")
+
+    def found(self) -> None:
+        """Act one: a repository with two signers, threshold 2."""
+        self._page.act(
+            "1  Two people found a repository",
+            f"Four days ago: up to the first release, every command has --at {self._then} as well.",
+        )
+        self._steps.hidden = ("--at", self._then)
+        self._init()
+        self._join(self._alice, "makes a key with a passphrase, and joins", "--type", "ed25519")
+        self._join(self._bob, "makes his, and joins as the last", "--type", "ecdsa", "--no-passphrase")
+        self._sign(self._alice, FOUNDING)
+        root_digest = self._sign(self._bob, FOUNDING)
+        self._merge(FOUNDING)
+        self._publisher = self._publisher.with_secrets(**{ROOT: root_digest})
+
+    def first(self) -> None:
+        """Act two: the first release, from the signers to a running app."""
+        self._page.act("2  A release reaches a computer")
+        event = self._propose(FIRST.version)
+        shown = self._steps.run(self._bob, "diff", event)
+        self._steps.tell(self._bob, "sees what is proposed", Part(shown, matching(shown, "+", "~")))
+        self._sign(self._alice, event)
+        self._waits_for_bob(event)
+        self._sign(self._bob, event)
+        self._merge(event)
+        self._publish("publishes: the online key signs snapshot and timestamp")
+        self._world.keep_copy("frozen")
+
+        self._steps.hidden = ()
+        self._page.heading("Today")
+        self._publish("publishes, as every day: a timestamp lasts three days")
+        self._world.keep_copy("first")
+        self._embed_root()
+        self._install()
+        self._launch(FIRST.version)
+
+    def second(self) -> None:
+        """Act three: an update."""
+        self._page.act("3  Updates: one that works, and one that does not")
+        self._release(SECOND.version)
+        self._world.keep_copy("second")
+        found = self._steps.run(self._carol, *client(self._url), "check")
+        self._steps.tell(self._carol, "asks what is new", Part(found, found.lines))
+        self._install()
+        self._launch(SECOND.version)
+
+    def broken(self) -> None:
+        """Still act three: a version that does not start, properly signed by both."""
+        self._page.heading(f"{BROKEN} is signed by both, and does not start")
+        self._release(BROKEN)
+        self._install()
+        fails = self._steps.run(self._carol, *client(), "launch", "--", "--version", expect=app.FAILED)
+        self._steps.tell(self._carol, "starts it, in vain", Part(fails, fails.lines, "warn"))
+        back = self._steps.run(self._carol, *client(), "launch", "--", "--version")
+        _require(back, SECOND.version)
+        self._steps.tell(
+            self._carol, "starts the app again: the client goes back by itself", Part(back, back.lines)
+        )
+
+    def _init(self) -> None:
+        publisher = self._publisher
+        remote = publisher.git(
+            "init", "--quiet", "--bare", "--initial-branch", "main", str(self._world.remote)
+        )
+        made = self._steps.run(publisher, "key", "new", "online.pem", "--no-passphrase")
+        key = (publisher.home / "online.pem").read_text(encoding="ascii")
+        self._publisher = publisher = publisher.with_secrets(KEYTURN_ONLINE_KEY=key)
+        cloned = publisher.git("clone", "--quiet", str(self._world.remote))
+        policy = ["--name", NAME, "--signer", "alice", "--signer", "bob", "--threshold", "2", "--app", APP]
+        site = ["--online-key", "env:KEYTURN_ONLINE_KEY", "--url", self._url]
+        done = self._steps.run(publisher, "init", *policy, *site)
+        self._steps.tell(
+            publisher,
+            "makes the git remote and the online key, and founds",
+            Part(remote),
+            Part(made),
+            Part(cloned),
+            Part(done, done.lines[:1]),
+        )
+
+    def _join(self, person: Person, what: str, *options: str) -> None:
+        key = f"{person.name}.pem"
+        made = self._steps.run(person, "key", "new", key, *options)
+        cloned = person.git("clone", "--quiet", str(self._world.remote))
+        done = self._steps.run(person, "join", FOUNDING, "--login", person.name, "--key", f"file:~/{key}")
+        self._steps.tell(
+            person,
+            what,
+            Part(made, (", ".join(matching(made, "fingerprint:", "scheme:")),)),
+            Part(cloned),
+            Part(done, done.lines[1:]),
+        )
+
+    def _waits_for_bob(self, event: str) -> None:
+        done = self._steps.run(self._bob, "status", event, expect=ExitCode.PENDING)
+        _require(done, "1 of 2, missing: bob")
+        self._steps.tell(
+            self._bob, "is told that he is waited for (exit code 1)", Part(done, done.lines[:1], "warn")
+        )
+
+    def _sign(self, person: Person, event: str) -> str:
+        look = self._steps.look(person, event)
+        if person.name not in look.missing:
+            raise Unexpected(f"{person.name} is not missing: {look.said}", where=event)
+        signed = self._steps.sign(person, event, look)
+        self._steps.tell(person, "looks, and turns the key for exactly that payload", look.part, signed)
+        return look.root_digest
+
+    def _merge(self, event: str) -> None:
+        done = self._steps.run(self._bob, "merge", event)
+        self._steps.tell(self._bob, "merges", Part(done, done.lines[:1]))
+
+    def _propose(self, version: str) -> str:
+        done = self._steps.run(
+            self._alice, "propose", "release", APP, version, f"../{BUILDS}/{APP}-{version}"
+        )
+        self._steps.tell(self._alice, f"proposes {version}", Part(done, matching(done, "proposed:")))
+        return f"release-{APP}-{version}"
+
+    def _publish(self, what: str) -> None:
+        done = self._steps.run(
+            self._publisher, "publish", "--out", "../site", "--key", "env:KEYTURN_ONLINE_KEY"
+        )
+        self._steps.tell(self._publisher, what, Part(done, matching(done, "signed:", "tried:")))
+
+    def _release(self, version: str) -> None:
+        event = self._propose(version)
+        self._sign(self._alice, event)
+        self._sign(self._bob, event)
+        self._merge(event)
+        self._publish("publishes")
+
+    def _embed_root(self) -> None:
+        """Root 1 as the app's users get it: with the app, from a founder's clone, and never from the site."""
+        alice = self._alice
+        pulled = alice.git("pull", "--quiet", "origin", "main")
+        root = "metadata/root_history/1.root.json"
+        shutil.copy(alice.clone / root, self._world.embedded_root)
+        shutil.copy(self._world.embedded_root, self._carol.home / "root.json")
+        self._steps.tell(alice, "gives carol root 1 along with the app, not through the site", Part(pulled))
+        self._page.command(["cp", root, str(self._carol.home / "root.json")])
+
+    def _install(self) -> None:
+        done = self._steps.run(self._carol, *client(self._url), "install")
+        self._steps.tell(self._carol, "installs the newest", Part(done, done.lines))
+
+    def _launch(self, version: str) -> None:
+        ran = self._steps.run(self._carol, *client(), "launch", "--", "--version")
+        _require(ran, version)
+        confirmed = self._steps.run(self._carol, *client(), "confirm")
+        self._steps.tell(
+            self._carol,
+            "runs it, and confirms that it works",
+            Part(ran, ran.lines),
+            Part(confirmed, confirmed.lines),
+        )
+
+
+def _require(done: Done, said: str) -> None:
+    if said not in done.out:
+        raise Unexpected(
+            f"the story needs {said!r} in what it says: {done.out!r}", where=" ".join(done.shown)
+        )
+
+
+def _close(page: Page, steps: Steps, played: Played) -> None:
+    page.act("What came of it")
+    for one, outcome in played.outcomes:
+        looks: Style = "good" if outcome.refused else "bad"
+        page.row([(one.title, _TITLE, ""), (outcome.said, 0, looks)])
+    bad = sum(not outcome.refused for _, outcome in played.outcomes)
+    told = f"{steps.count} steps, {steps.processes} processes of keyturn, {played.seconds:.0f} seconds"
+    page.text()
+    if bad:
+        page.text(f"{told}; {bad} of {len(played.outcomes)} attacks did not end as they must", style="bad")
+    else:
+        page.text(f"{told}; every attack was refused, each for its own reason", style="good")
+    page.text("", f"The site lies in {played.site}")
+
+
+def _directory(keep: Path | None) -> Path:
+    if keep is None:
+        return Path(tempfile.mkdtemp(prefix="keyturn-demo-")).resolve()
+    try:
+        keep.mkdir(parents=True, exist_ok=True)
+        if any(keep.iterdir()):
+            raise UsageError("holds something already", where=str(keep), todo="Name a new directory.")
+    except OSError as error:
+        raise EnvironmentFault(f"cannot be used: {error.strerror}", where=str(keep)) from error
+    return keep.resolve()
+
+
+def _until_interrupted() -> None:
+    with contextlib.suppress(KeyboardInterrupt):
+        threading.Event().wait()

@@ -5,6 +5,7 @@
 ``homes/<name>/``                 a person's home: their keys, their clone, what their programs keep
 ``homes/publisher/site/``         the site, as it is served
 ``homes/alice/builds/``           the app's versions as alice built them
+``root.json``                     root 1, as it comes with the app
 ``copies/<name>/``                the site as it was at a moment
 ``attacks/<name>/``               everything that one attack needs of its own
 ================================  ===================================================================
@@ -26,11 +27,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from keyturn.demo.app import APP
 from keyturn.errors import EnvironmentFault
 
 PATIENCE = 300
 """Seconds after which a process that should take one is given up."""
 NAME = "acme-updates"
+BUILDS = "builds"
+ROOT = "KEYTURN_ROOT"
+"""The variable by which a machine without a person is told what it may trust."""
+PASSPHRASE = {"KEYTURN_PASSPHRASE": "three goats on a wall"}
+"""What alice types when her key is opened."""
 _KEPT = ("LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT")
 
 Launcher = Callable[[str], Sequence[str]]
@@ -41,6 +48,16 @@ def installed(_person: str) -> Sequence[str]:
     """The ``keyturn`` that is installed beside this Python, for everybody alike."""
     script = Path(sys.executable).with_name("keyturn")
     return [str(script)] if script.is_file() else [sys.executable, "-m", "keyturn"]
+
+
+def client(url: str = "") -> tuple[str, ...]:
+    """What stands before the action when a person plays the app's own updater.
+
+    Args:
+        url: The site, for actions that need one.
+    """
+    online = ("--root", "root.json", "--url", url) if url else ()
+    return ("client", *online, "--app", APP, "--dir", "app")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +101,7 @@ class Done:
     @property
     def lines(self) -> tuple[str, ...]:
         """What it said, line by line."""
-        return tuple(line.rstrip() for line in (self.out + self.err).splitlines() if line.strip())
+        return tuple(line.strip() for line in (self.err + self.out).splitlines() if line.strip())
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +128,10 @@ class Person:
     def with_secrets(self, **secrets: str) -> Person:
         """The same person, with more in the environment."""
         return replace(self, secrets={**self.secrets, **secrets})
+
+    def with_keyturn(self, *command: str) -> Person:
+        """The same person, who starts another Keyturn."""
+        return replace(self, keyturn=command)
 
     def run(self, *words: str, hidden: Sequence[str] = ()) -> Done:
         """Start Keyturn in the clone, or at home without one.
@@ -177,13 +198,17 @@ class World:
         """The site's directory, as the publisher made it."""
         return self.base / "homes" / "publisher" / "site"
 
-    def person(self, name: str, home: Path | None = None, secrets: Mapping[str, str] | None = None) -> Person:
+    @property
+    def embedded_root(self) -> Path:
+        """Root 1, as it comes with the app."""
+        return self.base / "root.json"
+
+    def person(self, name: str, home: Path | None = None) -> Person:
         """Somebody, with a home that is made if need be.
 
         Args:
             name: Their name.
             home: Their home directory, where it is not the usual one.
-            secrets: What their environment holds besides.
         """
         home = home or self.base / "homes" / name
         if not home.is_dir():
@@ -191,12 +216,20 @@ class World:
             person = Person(name, home, ())
             person.git("config", "--global", "user.name", name)
             person.git("config", "--global", "user.email", f"{name}@example.org")
-        return Person(name, home, tuple(self._launcher(name)), secrets or {})
+        secrets = PASSPHRASE if name == "alice" else {}
+        return Person(name, home, tuple(self._launcher(name)), secrets)
 
-    def copied(self, person: Person, into: Path) -> Person:
-        """A person as they are now, with a copy of their home elsewhere."""
-        shutil.copytree(person.home, into, symlinks=True)
-        return replace(person, home=into)
+    def double(self, name: str, arena: Path) -> Person:
+        """A person as they are now, with a copy of their home, so that an attack leaves no trace on them.
+
+        Args:
+            name: Their name.
+            arena: The directory that gets the copy.
+        """
+        shutil.copytree(
+            self.base / "homes" / name, arena / name, symlinks=True, ignore=shutil.ignore_patterns(BUILDS)
+        )
+        return self.person(name, arena / name)
 
     def copy(self, name: str) -> Path:
         """Where the copy of the site of this name lies."""

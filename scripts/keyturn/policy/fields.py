@@ -54,6 +54,8 @@ class Field:
         choices: The only texts allowed; empty if there is no such list.
         minimum: Smallest number, or fewest items of a list.
         maximum: Greatest number.
+        note: A few words beside it in the complete example; shown where they come first.
+        apart: Whether the complete example shows it as a comment, because it does not go with the rest.
     """
 
     path: str
@@ -67,6 +69,8 @@ class Field:
     choices: tuple[str, ...] = ()
     minimum: int | None = None
     maximum: int | None = None
+    note: str = ""
+    apart: bool = False
 
     @property
     def steps(self) -> tuple[str, ...]:
@@ -99,6 +103,7 @@ def _period(at: str, expires: str, renew: str, what: str) -> tuple[Field, ...]:
             default=expires,
             pattern=_DURATION,
             form="a duration: a number from 1 to 9999 and d (days) or h (hours)",
+            note="valid so long after it has been signed",
         ),
         Field(
             f"{at}.renew",
@@ -108,13 +113,22 @@ def _period(at: str, expires: str, renew: str, what: str) -> tuple[Field, ...]:
             default=renew,
             pattern=_DURATION,
             form="a duration: a number from 1 to 9999 and d (days) or h (hours)",
+            note="signed anew so long before it expires",
         ),
     )
 
 
 def _signers(at: str, what: str, example: str, threshold: str) -> tuple[Field, ...]:
     return (
-        Field(f"{at}.signers", Kind.LIST, f"Who may sign {what}.", example, required=True, minimum=1),
+        Field(
+            f"{at}.signers",
+            Kind.LIST,
+            f"Who may sign {what}.",
+            example,
+            required=True,
+            minimum=1,
+            note="logins, without @",
+        ),
         Field(
             f"{at}.signers[]",
             Kind.TEXT,
@@ -131,6 +145,7 @@ def _signers(at: str, what: str, example: str, threshold: str) -> tuple[Field, .
             required=True,
             minimum=1,
             maximum=1000,
+            note="so many of them must sign",
         ),
     )
 
@@ -154,6 +169,7 @@ FIELDS: tuple[Field, ...] = (
         required=True,
         pattern=_NAME,
         form="1 to 64 lower-case letters, digits and hyphens, not starting with a hyphen",
+        note="never changes: it is part of every proof of possession",
     ),
     Field(
         "branch",
@@ -163,6 +179,7 @@ FIELDS: tuple[Field, ...] = (
         default="main",
         pattern=_BRANCH,
         form="a branch name of letters, digits and . _ / -, at most 200",
+        note="holds what has been agreed on",
     ),
     Field(
         "roles",
@@ -177,6 +194,7 @@ FIELDS: tuple[Field, ...] = (
         "The role that says whose keys count; needed seldom, guarded best.",
         "{signers: [alice, bob, carol], threshold: 2}",
         required=True,
+        note="says whose keys count",
     ),
     *_signers("roles.root", "root", "[alice, bob, carol]", "2"),
     *_period("roles.root", "365d", "60d", "root"),
@@ -186,6 +204,7 @@ FIELDS: tuple[Field, ...] = (
         "The role that says what is a release.",
         "{signers: [alice, bob], threshold: 2}",
         required=True,
+        note="says what is a release",
     ),
     *_signers("roles.targets", "targets", "[alice, bob]", "2"),
     *_period("roles.targets", "120d", "30d", "targets"),
@@ -195,6 +214,7 @@ FIELDS: tuple[Field, ...] = (
         "The key that signs snapshot and timestamp without a person.",
         "{key: env:KEYTURN_ONLINE_KEY}",
         required=True,
+        note="signs without a person; decides nothing about releases",
     ),
     Field(
         "online.key",
@@ -204,6 +224,7 @@ FIELDS: tuple[Field, ...] = (
         required=True,
         pattern=_KEY_URI,
         form="env:NAME (capitals, digits and _), or awskms:, gcpkms:, azurekms: or vault: and the key",
+        note="the private half; the public half is keyring/online.pub",
     ),
     Field("online.snapshot", Kind.MAPPING, "Periods of snapshot.", "{expires: 14d, renew: 7d}"),
     *_period("online.snapshot", "14d", "7d", "snapshot"),
@@ -216,6 +237,7 @@ FIELDS: tuple[Field, ...] = (
         '{plugins: {paths: ["plugins/*.zip"], signers: [carol], threshold: 1}}',
         pattern=_ROLE,
         form="a role name: 1 to 64 lower-case letters, digits and . _ -, starting with a letter or digit",
+        note="paths left to other people, in search order",
     ),
     Field(
         "delegations.*",
@@ -230,6 +252,7 @@ FIELDS: tuple[Field, ...] = (
         '["plugins/*.zip"]',
         required=True,
         minimum=1,
+        note="* and ? never match /",
     ),
     Field(
         "delegations.*.paths[]",
@@ -247,6 +270,7 @@ FIELDS: tuple[Field, ...] = (
         "Whether roles further down are not asked for a path that matches here.",
         "true",
         default=False,
+        note="nobody further down is asked for these paths",
     ),
     Field(
         "apps",
@@ -262,6 +286,7 @@ FIELDS: tuple[Field, ...] = (
         Kind.LIST,
         "Platforms that get an archive each; empty when one archive serves all.",
         "[linux-x86_64, windows-x86_64]",
+        note="an archive each; [] is one for all",
     ),
     Field(
         "apps.*.platforms[]",
@@ -280,6 +305,7 @@ FIELDS: tuple[Field, ...] = (
         default="git",
         choices=("git", "directory", "releases"),
         form="git, directory or releases",
+        note="target files are kept in targets/",
     ),
     Field(
         "hosting.directory",
@@ -288,6 +314,8 @@ FIELDS: tuple[Field, ...] = (
         "/srv/targets",
         pattern=_DIRECTORY,
         form="a path of 1 to 1024 characters",
+        note="with source: directory, and only then",
+        apart=True,
     ),
     Field(
         "hosting.max-file",
@@ -297,6 +325,7 @@ FIELDS: tuple[Field, ...] = (
         default="20MB",
         pattern=_SIZE,
         form="a size: a number from 1 to 99999 and KB, MB or GB",
+        note="larger targets are refused",
     ),
     Field(
         "publish",
@@ -313,6 +342,7 @@ FIELDS: tuple[Field, ...] = (
         required=True,
         pattern=_URL,
         form="an address of 1 to 1024 characters of those that addresses have",
+        note="root of the site",
     ),
     Field(
         "publish.keep",
@@ -322,6 +352,7 @@ FIELDS: tuple[Field, ...] = (
         default="90d",
         pattern=_DURATION,
         form="a duration: a number from 1 to 9999 and d (days) or h (hours)",
+        note="so long superseded metadata and targets stay on the site",
     ),
     Field(
         "single-signer",
@@ -329,6 +360,8 @@ FIELDS: tuple[Field, ...] = (
         "The only way to a threshold of 1 for root or targets.",
         "true",
         default=False,
+        note="the only way to a threshold of 1 for root or targets",
+        apart=True,
     ),
 )
 

@@ -65,25 +65,21 @@ def sign_online(
     """
     sites = tuple(previous)
     signed: list[str] = []
-    last = _newest(state, "snapshot", sites)
+    last = _reusable(state, "snapshot", sites, now)
     meta = _snapshot_meta(state, _known_meta(state, sites))
-    if last is not None and _signed(last, Snapshot).meta == meta and not _due(state, last, now):
+    if last is not None and _signed(last, Snapshot).meta == meta:
         snapshot = last
     else:
         signed.append("snapshot")
-        version = _next_version(state, "snapshot", sites)
+        version = _highest(state, "snapshot", sites) + 1
         snapshot = _sign(state, signer, "snapshot", Snapshot(version=version, meta=meta), now)
-    newest = _newest(state, "timestamp", sites)
+    newest = _reusable(state, "timestamp", sites, now)
     named = _meta(snapshot)
-    if (
-        newest is not None
-        and _signed(newest, Timestamp).snapshot_meta == named
-        and not _due(state, newest, now)
-    ):
+    if newest is not None and _signed(newest, Timestamp).snapshot_meta == named:
         timestamp = newest
     else:
         signed.append("timestamp")
-        version = _next_version(state, "timestamp", sites)
+        version = _highest(state, "timestamp", sites) + 1
         timestamp = _sign(state, signer, "timestamp", Timestamp(version=version, snapshot_meta=named), now)
     return OnlineFiles(snapshot=snapshot, timestamp=timestamp, signed=tuple(signed))
 
@@ -137,19 +133,20 @@ def _due(state: State, file: RoleFile, now: datetime) -> bool:
     return file.expires - _period(state, file.role).renew.delta <= now
 
 
-def _newest(state: State, name: str, sites: Iterable[Site]) -> RoleFile | None:
-    """The highest version that is validly signed under the latest root, and so may be used again."""
+def _reusable(state: State, name: str, sites: Iterable[Site], now: datetime) -> RoleFile | None:
+    """The highest version ever signed, if it is valid under the latest root and not due for renewal."""
     delegation = _delegation(state, name)
-    valid = (
-        file for site in sites for file in _candidates(site, name) if count(delegation, file, "root").met
-    )
-    return max(valid, key=lambda file: file.version, default=None)
+    highest = _highest(state, name, sites)
+    for site in sites:
+        for file in _candidates(site, name):
+            if file.version == highest and count(delegation, file, "root").met and not _due(state, file, now):
+                return file
+    return None
 
 
-def _next_version(state: State, name: str, sites: Iterable[Site]) -> int:
-    """One more than the highest version that the online key of any root signed."""
-    versions = (file.version for file in _ever_signed(state, name, sites))
-    return max(versions, default=0) + 1
+def _highest(state: State, name: str, sites: Iterable[Site]) -> int:
+    """The highest version that the online key of any root signed; 0 if there is none."""
+    return max((file.version for file in _ever_signed(state, name, sites)), default=0)
 
 
 def _ever_signed(state: State, name: str, sites: Iterable[Site]) -> Iterator[RoleFile]:

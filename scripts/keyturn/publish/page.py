@@ -169,7 +169,8 @@ def visible(text: str) -> str:
     r"""Text with every character written out that is not seen, or that moves others about.
 
     Control characters, line and paragraph separators, bidi controls, zero-width and unassigned characters,
-    lone surrogates, blank letters and every blank but the space become ``\x1b``, ``\u202e`` or ``\U000e0001``.
+    lone surrogates, blank letters and every blank but the space become ``\x1b``, ``\u202e`` or
+    ``\U000e0001``.
 
     Args:
         text: Any text.
@@ -307,7 +308,8 @@ def _app(publication: Publication, name: str, updates: Sequence[Update]) -> _App
     newest: dict[str, str] = {}
     for update in updates:
         newest.setdefault(update.platform, update.version)
-    shown, folded = [], []
+    shown: list[_Release] = []
+    folded: list[_Release] = []
     for update in updates:
         found = _Release(
             update,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
-from tuf.api.metadata import Snapshot, TargetFile
+from tuf.api.metadata import Snapshot, TargetFile, Targets
 
 from keyturn.errors import RefusedError
 from keyturn.publish.online import OnlineFiles, signed_under_any_root
 from keyturn.state import RoleFile, Site, State, delegations_of, sha256_hex, targets_of
-from keyturn.tree import MemoryTree, Tree
+from keyturn.tree import Kind, MemoryTree, Tree
 from keyturn.verify import period_of
 from keyturn.verify.rules_files import mismatch
 
@@ -71,17 +71,21 @@ def _retained(
     Nothing is kept that no snapshot vouches for: the previous site is a cache, not an authority.
     """
     files: dict[str, bytes] = {}
-    for snapshot, superseded in _superseded(previous, online):
-        if now - superseded <= keep and signed_under_any_root(state, snapshot):
+    for snapshot, superseded in _superseded(state, previous, online):
+        if now - superseded <= keep:
             files[snapshot.path] = snapshot.data
             files.update(_named_by(previous, snapshot))
     return files
 
 
-def _superseded(previous: Site, online: OnlineFiles) -> list[tuple[RoleFile, datetime]]:
+def _superseded(state: State, previous: Site, online: OnlineFiles) -> list[tuple[RoleFile, datetime]]:
     """Older snapshots with the time at which the next one was signed, worked out from its expiry."""
     loaded = [previous.file("snapshot", version) for version in previous.versions.get("snapshot", ())]
-    kept = [file for file in loaded if file and file.version < online.snapshot.version]
+    kept = [
+        file
+        for file in loaded
+        if file and file.version < online.snapshot.version and signed_under_any_root(state, file)
+    ]
     chain = [*kept, online.snapshot]
     return [(file, _signed_at(previous, after)) for file, after in zip(kept, chain[1:], strict=True)]
 
@@ -99,7 +103,11 @@ def _named_by(previous: Site, snapshot: RoleFile) -> Iterator[tuple[str, bytes]]
     meta = snapshot.signed.meta if isinstance(snapshot.signed, Snapshot) else {}
     for name, described in meta.items():
         file = previous.file(name.removesuffix(".json"), described.version)
-        if file is None or (described.hashes or {}).get("sha256") != sha256_hex(file.data):
+        if (
+            file is None
+            or not isinstance(file.signed, Targets)
+            or (described.hashes or {}).get("sha256") != sha256_hex(file.data)
+        ):
             continue
         yield file.path, file.data
         for target in targets_of(file).targets.values():
@@ -109,6 +117,9 @@ def _named_by(previous: Site, snapshot: RoleFile) -> Iterator[tuple[str, bytes]]
 def _kept_target(previous: Site, target: TargetFile) -> Iterator[tuple[str, bytes]]:
     for prefixed in target.get_prefixed_paths():
         path = f"targets/{prefixed}"
-        data = previous.tree.read(path) if path in previous.tree.entries() else None
-        if data is not None and mismatch(target, data) is None:
+        entry = previous.tree.entries().get(path)
+        if entry is None or entry.kind is not Kind.FILE:
+            continue
+        data = previous.tree.read(path)
+        if mismatch(target, data) is None:
             yield path, data

@@ -6,10 +6,12 @@ delegations, hashes of something already released) are *loud*.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from securesystemslib.signer import Key
 from tuf.api.metadata import DelegatedRole, Root, TargetFile
 
 from keyturn.state import (
@@ -23,7 +25,12 @@ from keyturn.state import (
     targets_of,
 )
 from keyturn.verify.event import Event
-from keyturn.verify.thresholds import UNREADABLE, key_fingerprint
+from keyturn.verify.thresholds import is_readable, key_fingerprint
+
+USUAL_SCHEMES = ("ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "rsassa-pss-sha256")
+"""The scheme that a type of key has unless something else is said."""
+RELEASE_FIELDS = {"app", "platform", "tree", "version"}
+_PLAIN = re.compile(r"[A-Za-z0-9._+!-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +117,7 @@ def _consistent_snapshot(name: str, old: RoleFile | None, new: RoleFile) -> Iter
 def _delegations(name: str, old: RoleFile | None, new: RoleFile) -> Iterator[Difference]:
     before = {d.name: d for d in delegations_of(old)} if old else {}
     after = {d.name: d for d in delegations_of(new)}
-    for role in before.keys() - after.keys():
+    for role in sorted(before.keys() - after.keys()):
         yield Difference(name, "delegation-removed", role, _describe(before[role]), None, loud=True)
     for role, delegation in after.items():
         yield from _delegation(name, before.get(role), delegation)
@@ -144,7 +151,7 @@ def _describe(delegation: Delegation) -> str:
 
 def _keys(name: str, old: Delegation | None, new: Delegation) -> Iterator[Difference]:
     before, after = _by_fingerprint(old), _by_fingerprint(new)
-    for mark in before.keys() - after.keys():
+    for mark in sorted(before.keys() - after.keys()):
         yield Difference(name, "key-removed", new.name, f"{before[mark]} {_short(mark)}", None, loud=True)
     for mark in after:
         if mark not in before:
@@ -163,11 +170,19 @@ def _keys(name: str, old: Delegation | None, new: Delegation) -> Iterator[Differ
 def _by_fingerprint(delegation: Delegation | None) -> Mapping[str, str]:
     if delegation is None:
         return {}
-    return {key_fingerprint(key): delegation.owner_name(keyid) for keyid, key in delegation.keys.items()}
+    return {key_fingerprint(key): _owner(delegation, keyid, key) for keyid, key in delegation.keys.items()}
+
+
+def _owner(delegation: Delegation, keyid: str, key: Key) -> str:
+    """Whose key it is, the person's number where there is one, and the scheme where it is not the usual."""
+    owner = delegation.owners.get(keyid)
+    number = "" if owner is None or owner.id is None else f" (id {owner.id})"
+    scheme = "" if key.scheme in USUAL_SCHEMES else f" by {key.scheme}"
+    return f"{delegation.owner_name(keyid)}{number}{scheme}"
 
 
 def _short(mark: str) -> str:
-    return mark if mark.startswith(UNREADABLE) else short_fingerprint(mark)
+    return short_fingerprint(mark) if is_readable(mark) else mark
 
 
 def _periods(name: str, old: RoleFile | None, new: RoleFile) -> Iterator[Difference]:
@@ -216,15 +231,16 @@ def describe_target(target: TargetFile) -> str:
 
 
 def _describe_custom(custom: object) -> str:
-    release = (
-        custom.get("user", {}).get("keyturn", {})
-        if isinstance(custom, dict) and isinstance(custom.get("user"), dict)
-        else {}
-    )
-    if isinstance(release, dict) and {"app", "version", "tree"} <= release.keys():
-        platform = f" for {release['platform']}" if release.get("platform") else ""
-        return f"{release['app']} {release['version']}{platform}, tree {str(release['tree'])[:16]}"
-    return f"custom {custom}"
+    """What a target is a release of; all of its custom field where that says anything else besides."""
+    release: Any = custom
+    for name in ("user", "keyturn"):
+        release = release.get(name) if isinstance(release, dict) and len(release) == 1 else None
+    if not isinstance(release, dict) or release.keys() != RELEASE_FIELDS:
+        return f"custom {custom}"
+    if not all(isinstance(value, str) and _PLAIN.fullmatch(value) for value in release.values()):
+        return f"custom {custom}"
+    platform = f" for {release['platform']}" if release["platform"] else ""
+    return f"{release['app']} {release['version']}{platform}, tree {release['tree']}"
 
 
 def _unknown_fields(name: str, old: RoleFile | None, new: RoleFile) -> Iterator[Difference]:

@@ -5,6 +5,7 @@ The event is never judged alone: ``head`` is the whole repository as it would be
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,14 +15,17 @@ from securesystemslib.signer import Key
 
 from keyturn.policy import Policy
 from keyturn.policy import Problem as PolicyProblem
+from keyturn.policy.fields import LOGIN
 from keyturn.state import ONLINE_ROLES, Delegation, Problem, RoleFile, State
 from keyturn.tree import Change, Kind, changes
 from keyturn.verify.model import Count, EventState, Finding, RoleStatus, errors
 from keyturn.verify.thresholds import count, root_counts
 
-FOUNDING_FILES = (".gitattributes", ".github/workflows/keyturn-")
+KEYRING = "keyring/"
+FOUNDING_FILE = re.compile(r"\.gitattributes|\.github/workflows/keyturn-[^/]+\.yml")
+KEYRING_FILE = re.compile(rf"{KEYRING}{LOGIN}\.(?:pub|proof)", re.ASCII)
 EVENT_FILES = ("keyturn.yml", "channels.yml")
-EVENT_FOLDERS = ("keyring/", "metadata/", "targets/")
+EVENT_FOLDERS = (KEYRING, "metadata/", "targets/")
 
 
 @dataclass(frozen=True, slots=True)

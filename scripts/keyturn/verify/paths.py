@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import unicodedata
+from urllib.parse import quote
 
 _RESERVED = {
     "con",
     "prn",
     "aux",
     "nul",
-    *(f"com{n}" for n in range(1, 10)),
-    *(f"lpt{n}" for n in range(1, 10)),
+    "conin$",
+    "conout$",
+    *(f"{port}{n}" for port in ("com", "lpt") for n in "123456789\u00b9\u00b2\u00b3"),
 }
+_GIT = {".git", "git~1"}
 _UNPRINTABLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 _ON_DISK = set('\\:*?"<>|')
 _IN_URLS = set("#%")
 """Clients put a target path into a URL as it is: these two would change its meaning."""
-MAX_LENGTH = 512
+MAX_LENGTH = 255
+"""Stock clients keep a target in a file named by its whole percent-encoded path."""
+MAX_NAME = 255 - 65
+"""A site keeps it in a file whose name begins with a SHA-256 and a dot."""
 
 
 def why_unsafe(path: str) -> str | None:
@@ -25,9 +31,17 @@ def why_unsafe(path: str) -> str | None:
     Args:
         path: Target path as signed, with ``/`` between its segments.
     """
-    if not path or len(path.encode("utf-8", "surrogatepass")) > MAX_LENGTH:
-        return f"is empty or longer than {MAX_LENGTH} bytes"
-    return next(filter(None, (_bad_character(path), *map(_bad_segment, path.split("/")))), None)
+    bad_segments = (_bad_segment(segment) for segment in path.split("/"))
+    return _bad_character(path) or next(filter(None, bad_segments), None) or _bad_length(path)
+
+
+def _bad_length(path: str) -> str | None:
+    name = path.rpartition("/")[2]
+    if len(quote(path, safe="")) > MAX_LENGTH:
+        return f"is longer than {MAX_LENGTH} bytes once percent-encoded"
+    if len(name.encode()) > MAX_NAME:
+        return f"ends in a name longer than {MAX_NAME} bytes"
+    return None
 
 
 def _bad_character(path: str) -> str | None:
@@ -41,9 +55,11 @@ def _bad_character(path: str) -> str | None:
 
 def _bad_segment(segment: str) -> str | None:
     if segment in {"", ".", ".."}:
-        return "is absolute, or has an empty, '.' or '..' segment"
+        return "is empty or absolute, or has an empty, '.' or '..' segment"
     if segment != segment.strip() or segment.endswith("."):
         return "has a segment that begins or ends with a blank, or ends with a dot"
-    if segment.split(".", maxsplit=1)[0].lower() in _RESERVED:
+    if segment.split(".", maxsplit=1)[0].rstrip(" ").lower() in _RESERVED:
         return f"has the segment {segment!r}, a device on Windows"
+    if segment.lower() in _GIT:
+        return f"has the segment {segment!r}, which git keeps for itself"
     return None

@@ -13,10 +13,19 @@ from functools import cached_property
 
 from tuf.api.metadata import MetaFile, Snapshot, TargetFile, Timestamp
 
-from keyturn.state import ONLINE_ROLES, Delegation, RoleFile, Site, delegations_of, sha256_hex, targets_of
+from keyturn.state import (
+    ONLINE_ROLES,
+    Delegation,
+    RoleFile,
+    Site,
+    delegations_of,
+    root_of,
+    targets_of,
+)
+from keyturn.tree import Kind
 from keyturn.verify.model import Finding, Rule, Violation, apply_rules
 from keyturn.verify.paths import why_unsafe
-from keyturn.verify.rules_files import mismatch
+from keyturn.verify.rules_files import mismatch, wrong_hash
 from keyturn.verify.thresholds import count, root_counts
 
 
@@ -107,14 +116,16 @@ def _roots(publication: Publication) -> Iterator[Violation]:
     for version in range(1, max(site.versions["root"]) + 1):
         path = f"metadata/{version}.root.json"
         current = site.file("root", version)
+        # Nothing follows from a root that is not there, and a file name alone may claim a billion of them.
         if current is None:
             yield Violation("is missing or unreadable", path)
-        elif current.version != version:
+            return
+        if current.version != version:
             yield Violation(f"holds root {current.version}", path)
-        elif version == 1 or previous is not None:
-            for tally in root_counts(previous, current):
-                if not tally.met:
-                    yield Violation(f"has {tally.have} of {tally.need} signatures under {tally.under}", path)
+            return
+        for tally in root_counts(previous, current):
+            if not tally.met:
+                yield Violation(f"has {tally.have} of {tally.need} signatures under {tally.under}", path)
         previous = current
 
 
@@ -197,9 +208,9 @@ def _differs_from_meta(file: RoleFile, meta: MetaFile, named_by: str) -> Iterato
         yield Violation(f"holds version {file.version}", file.path)
     if meta.length is not None and meta.length != len(file.data):
         yield Violation(f"is {len(file.data)} bytes long, {named_by} says {meta.length}", file.path)
-    expected = (meta.hashes or {}).get("sha256")
-    if expected is not None and expected != sha256_hex(file.data):
-        yield Violation(f"has not the sha256 hash that {named_by} gives", file.path)
+    reason = wrong_hash(meta.hashes or {}, file.data)
+    if reason:
+        yield Violation(f"{reason} that {named_by} gives", file.path)
 
 
 def _targets(publication: Publication) -> Iterator[Violation]:
@@ -211,7 +222,8 @@ def _targets(publication: Publication) -> Iterator[Violation]:
             continue
         for prefixed in target.get_prefixed_paths():
             path = f"targets/{prefixed}"
-            if path not in entries:
+            entry = entries.get(path)
+            if entry is None or entry.kind is not Kind.FILE:
                 yield Violation(f"is listed by {file.role} {file.version}, but not there", path)
                 continue
             reason = mismatch(target, publication.site.tree.read(path))
@@ -235,6 +247,12 @@ def _fresh(publication: Publication) -> Iterator[Violation]:
             yield Violation(
                 f"{file.role} {file.version} expired on {file.expires:%Y-%m-%d %H:%M}Z", file.path
             )
+
+
+def _consistent_snapshot(publication: Publication) -> Iterator[Violation]:
+    root = publication.site.root
+    if root and not root_of(root).consistent_snapshot:
+        yield Violation("turns consistent snapshots off", root.path)
 
 
 PUBLISHED_RULES: tuple[Rule[Publication], ...] = (
@@ -314,6 +332,13 @@ PUBLISHED_RULES: tuple[Rule[Publication], ...] = (
         why="Clients refuse expired metadata, so that a frozen copy cannot be served for long.",
         mend="Publish again for snapshot and timestamp; propose a renewal for the other roles.",
         check=_fresh,
+    ),
+    Rule(
+        id="KT212",
+        title="consistent snapshots are on",
+        why="Without them clients ask for names that are not on the site (specification 6).",
+        mend="Propose a root with consistent_snapshot true.",
+        check=_consistent_snapshot,
     ),
 )
 

@@ -18,15 +18,19 @@ from keyturn.state import (
     RoleFile,
     delegations_of,
     keys_of,
+    root_of,
     spec_keyid,
 )
 from keyturn.verify.event import Event
 from keyturn.verify.model import Rule, Severity, Violation
-from keyturn.verify.thresholds import count, key_fingerprint, root_delegation, signature_valid
+from keyturn.verify.thresholds import count, is_readable, key_fingerprint, root_delegation, signature_valid
 
 CLOCK_SKEW = timedelta(hours=1)
 """How far the proposer's clock may be ahead of the verifier's."""
+PEOPLES_ROLES = ("root", "targets")
 TWO_PEOPLE = 2
+MOST_SKIPPED = 100
+"""Versions that closed events burned are skipped; a leap to the last number that fits would end the role."""
 METADATA_FILE = re.compile(rf"{METADATA}(?:root_history/[1-9][0-9]{{0,8}}\.root|{ROLE_NAME.pattern})\.json")
 """Where role files may stand."""
 
@@ -42,25 +46,32 @@ def _readable(event: Event) -> Iterator[Violation]:
 
 
 def _root_version(event: Event) -> Iterator[Violation]:
-    root = next((file for file in event.proposed if file.role == "root"), None)
+    root = _proposed_root(event)
     expected = event.baseline.root.version + 1 if event.baseline.root else 1
     if root is not None and root.version != expected:
         yield Violation(f"is version {root.version}, the next root must be {expected}", root.path)
 
 
 def _role_version(event: Event) -> Iterator[Violation]:
-    for file in event.proposed:
+    for file in event.changed_files:
         if file.role == "root":
             continue
         before = event.baseline.role(file.role)
-        if before is None and file.version != 1:
+        # A role that is new on main may continue the numbers of one that was removed or never merged.
+        held = before.version if before else 0
+        if event.founding and file.version != 1:
             yield Violation(f"is version {file.version}, the first must be 1", file.path)
-        elif before is not None and file.version <= before.version:
-            yield Violation(f"is version {file.version}, main already has {before.version}", file.path)
+        elif file.version <= held:
+            yield Violation(f"is version {file.version}, main already has {held}", file.path)
+        elif file.version > held + MOST_SKIPPED:
+            yield Violation(
+                f"is version {file.version}, main has {held}: at most {MOST_SKIPPED} may be skipped",
+                file.path,
+            )
 
 
 def _delegated(event: Event) -> Iterator[Violation]:
-    if event.head.empty:
+    if event.head.empty and event.founding:
         return
     if event.head.root is None:
         yield Violation("is missing, so no role is delegated by anybody", "metadata/root.json")
@@ -119,7 +130,7 @@ def _delegations_to(event: Event, file: RoleFile) -> tuple[Delegation, ...]:
 
 
 def _changed_delegators(event: Event) -> Iterator[RoleFile]:
-    return (file for file in event.proposed if keys_of(file) or file.role == "root")
+    return (file for file in event.proposed if keys_of(file) or delegations_of(file))
 
 
 def _spec_keyids(event: Event) -> Iterator[Violation]:
@@ -156,7 +167,7 @@ def _one_person_twice(event: Event) -> Iterator[Violation]:
             (keyid, delegation.owners[keyid]) for keyid in delegation.keys if keyid in delegation.owners
         ]
         for (_, left), (_, right) in combinations(owners, 2):
-            if left.same_person(right):
+            if left.same_person(right) or left.name.lower() == right.name.lower():
                 yield Violation(
                     f"{left.name} holds two keys of the role {delegation.name}", delegation.delegator.path
                 )
@@ -168,28 +179,38 @@ def _new_delegations(event: Event) -> Iterator[Delegation]:
 
 
 def _owners_and_periods(event: Event) -> Iterator[Violation]:
-    for file in _changed_delegators(event):
+    for file in event.proposed:
+        keyids = set(keys_of(file))
         try:
             extension = Extension.of(file.signed, file.path)
         except MetadataError as error:
             yield Violation(error.what, file.path)
             continue
         if extension is None:
-            yield Violation("has no x-keyturn: nobody is named as the owner of its keys", file.path)
+            if keyids or delegations_of(file):
+                yield Violation("has no x-keyturn: nobody is named as the owner of its keys", file.path)
             continue
-        keyids = set(keys_of(file))
         for keyid in sorted(keyids - set(extension.signers)):
             yield Violation(f"x-keyturn names no owner of key {keyid[:16]}", file.path)
         for keyid in sorted(set(extension.signers) - keyids):
             yield Violation(f"x-keyturn names an owner of key {keyid[:16]}, which is not there", file.path)
-        for delegation in delegations_of(file):
-            if delegation.name not in extension.periods:
-                yield Violation(f"x-keyturn has no periods for the role {delegation.name}", file.path)
+        roles = {delegation.name for delegation in delegations_of(file)}
+        for role in sorted(roles - set(extension.periods)):
+            yield Violation(f"x-keyturn has no periods for the role {role}", file.path)
+        for role, period in sorted(extension.periods.items()):
+            if role not in roles:
+                yield Violation(f"x-keyturn has periods for {role}, which is not delegated here", file.path)
+            if period.renew.delta >= period.expires.delta:
+                yield Violation(
+                    f"x-keyturn renews {role} {period.renew.text} before its expiry, "
+                    f"though it is valid for {period.expires.text} only",
+                    file.path,
+                )
 
 
 def _reachable(event: Event) -> Iterator[Violation]:
     for delegation in _new_delegations(event):
-        distinct = {key_fingerprint(key) for key in delegation.keys.values()}
+        distinct = {mark for key in delegation.keys.values() if is_readable(mark := key_fingerprint(key))}
         if len(distinct) < delegation.role.threshold:
             yield Violation(
                 f"the role {delegation.name} needs {delegation.role.threshold} signatures "
@@ -246,13 +267,42 @@ def _renewal_due(event: Event) -> Iterator[Violation]:
             )
 
 
+def _proposed_root(event: Event) -> RoleFile | None:
+    return next((file for file in event.proposed if file.role == "root"), None)
+
+
 def _two_person_rule(event: Event) -> Iterator[Violation]:
-    root = next((file for file in event.proposed if file.role == "root"), None)
-    if root is None or event.policy is None or event.policy.single_signer:
+    root = event.head.root
+    if root is None or event.policy is None:
         return
+    allowed = event.policy.single_signer or root is not _proposed_root(event)
     for delegation in delegations_of(root):
-        if delegation.name in ("root", "targets") and delegation.role.threshold < TWO_PEOPLE:
-            yield Violation(f"sets a threshold of 1 for the role {delegation.name}", root.path)
+        if delegation.name in PEOPLES_ROLES and delegation.role.threshold < TWO_PEOPLE:
+            yield Violation(
+                f"one person alone can sign the role {delegation.name}",
+                root.path,
+                Severity.WARNING if allowed else None,
+            )
+
+
+def _online_keys_apart(event: Event) -> Iterator[Violation]:
+    root = _proposed_root(event)
+    delegations = delegations_of(root) if root else ()
+    online = {key_fingerprint(key) for d in delegations if d.name in ONLINE_ROLES for key in d.keys.values()}
+    for delegation in delegations:
+        for keyid, key in delegation.keys.items() if delegation.name in PEOPLES_ROLES else ():
+            owner = delegation.owners.get(keyid)
+            if key_fingerprint(key) in online or (owner and owner.online):
+                yield Violation(
+                    f"lets the online key {keyid[:16]} sign the role {delegation.name}",
+                    delegation.delegator.path,
+                )
+
+
+def _consistent_snapshot(event: Event) -> Iterator[Violation]:
+    root = _proposed_root(event)
+    if root and not root_of(root).consistent_snapshot:
+        yield Violation("turns consistent snapshots off", root.path)
 
 
 EVENT_RULES: tuple[Rule[Event], ...] = (
@@ -370,5 +420,20 @@ EVENT_RULES: tuple[Rule[Event], ...] = (
         why="With a threshold of 1 a single stolen key is enough to update every user.",
         mend="Set a threshold of 2 or more, or write `single-signer: true` in keyturn.yml and mean it.",
         check=_two_person_rule,
+    ),
+    Rule(
+        id="KT116",
+        title="the online key signs no release",
+        why="It lies on a server: counted together with one stolen key it would meet a threshold of two.",
+        mend="Give the role keys of people only.",
+        check=_online_keys_apart,
+    ),
+    Rule(
+        id="KT117",
+        title="consistent snapshots stay on",
+        why="The site has versioned and hashed names only; without consistent snapshots "
+        "no client asks for those (specification 6).",
+        mend="Set consistent_snapshot to true in the root that is proposed.",
+        check=_consistent_snapshot,
     ),
 )

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
+from packaging.version import InvalidVersion, Version
 from tuf.api.metadata import DelegatedRole, TargetFile
 
-from keyturn.state import Extension, MetadataError, RoleFile, fingerprint, keys_of, targets_of
+from keyturn.state import METADATA, Extension, MetadataError, RoleFile, fingerprint, keys_of, targets_of
 from keyturn.tree import Kind
-from keyturn.verify.event import EVENT_FILES, EVENT_FOLDERS, FOUNDING_FILES, Event
+from keyturn.verify.event import EVENT_FILES, EVENT_FOLDERS, FOUNDING_FILE, KEYRING, KEYRING_FILE, Event
 from keyturn.verify.model import Rule, Severity, Violation
 from keyturn.verify.paths import why_unsafe
 
@@ -20,13 +22,16 @@ ONLINE_FILES = ("metadata/snapshot.json", "metadata/timestamp.json")
 def _allowed_files(event: Event) -> Iterator[Violation]:
     for change in event.changes:
         path = change.path
-        allowed = path in EVENT_FILES or path.startswith(EVENT_FOLDERS)
-        if event.founding:
-            allowed = allowed or path.startswith(FOUNDING_FILES)
         if path in ONLINE_FILES and change.new is not None:
             yield Violation("belongs to an online role, which no event may change", path)
-        elif not allowed:
+        elif not (_is_allowed(path) or (event.founding and FOUNDING_FILE.fullmatch(path))):
             yield Violation("may not be changed in a signing event", path)
+
+
+def _is_allowed(path: str) -> bool:
+    if path.startswith(KEYRING):
+        return KEYRING_FILE.fullmatch(path) is not None
+    return path in EVENT_FILES or path.startswith(EVENT_FOLDERS)
 
 
 def _plain_files(event: Event) -> Iterator[Violation]:
@@ -80,7 +85,17 @@ def mismatch(target: TargetFile, data: bytes) -> str | None:
     """
     if len(data) != target.length:
         return f"is {len(data)} bytes long, not of the length {target.length}"
-    for algorithm, expected in target.hashes.items():
+    return wrong_hash(target.hashes, data)
+
+
+def wrong_hash(hashes: Mapping[str, str], data: bytes) -> str | None:
+    """Which of several hashes bytes do not have; None if they have all.
+
+    Args:
+        hashes: Hexadecimal digest by algorithm; clients compare every one.
+        data: The bytes.
+    """
+    for algorithm, expected in hashes.items():
         if algorithm not in ("sha256", "sha512"):
             return f"cannot be compared with the {algorithm} hash"
         if hashlib.new(algorithm, data).hexdigest() != expected:
@@ -110,6 +125,35 @@ def _within_delegation(event: Event) -> Iterator[Violation]:
                 )
 
 
+def _one_content(event: Event) -> Iterator[Violation]:
+    """Two targets for one release; clients look for releases in the top-level targets role alone."""
+    file = event.head.role("targets")
+    first: dict[tuple[str, str, Version], tuple[str, str]] = {}
+    for target in targets_of(file).targets.values() if file else ():
+        said = _release(target)
+        tree = str(said.get("tree"))
+        try:
+            version = Version(said.get("version", ""))
+        except (InvalidVersion, TypeError):
+            continue
+        path, other = first.setdefault(
+            (str(said.get("app")), str(said.get("platform", "")), version), (target.path, tree)
+        )
+        if other != tree:
+            yield Violation(
+                f"lists {said.get('app')} {version} twice with different contents: "
+                f"as {path!r} and as {target.path!r}",
+                f"{METADATA}targets.json",
+            )
+
+
+def _release(target: TargetFile) -> Mapping[str, Any]:
+    said: Any = target.custom
+    for name in ("user", "keyturn"):
+        said = said.get(name) if isinstance(said, dict) else None
+    return said if isinstance(said, dict) else {}
+
+
 def _policy_readable(event: Event) -> Iterator[Violation]:
     for problem in event.policy_problems:
         yield Violation(f"{problem.what} ({problem.where})", f"keyturn.yml:{problem.line}:{problem.column}")
@@ -127,6 +171,11 @@ def _same_name(event: Event) -> Iterator[Violation]:
 def _proofs(event: Event) -> Iterator[Violation]:
     for problem in event.keyring.problems:
         yield Violation(problem.what, problem.path)
+    seen: dict[str, str] = {}
+    for login in sorted(event.keyring.keys):
+        other = seen.setdefault(login.lower(), login)
+        if other != login:
+            yield Violation(f"is there beside {other}.pub: both are the same person", f"{KEYRING}{login}.pub")
 
 
 def _owners_match_keyring(event: Event) -> Iterator[Violation]:
@@ -201,6 +250,13 @@ FILE_RULES: tuple[Rule[Event], ...] = (
         why="Clients never ask a role for a path that is not delegated to it.",
         mend="Move the target to a path of this role, or delegate the path in keyturn.yml.",
         check=_within_delegation,
+    ),
+    Rule(
+        id="KT308",
+        title="one version, one content",
+        why="Clients refuse a version that is signed with different contents, and update no more.",
+        mend="Give one of the two a higher version.",
+        check=_one_content,
     ),
 )
 

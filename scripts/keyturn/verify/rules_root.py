@@ -39,7 +39,8 @@ def _pinned_founding(event: Event) -> Iterator[Violation]:
     digest = proposed.digest if proposed else None
     if event.pinned is not None and event.pinned != digest:
         yield Violation(
-            f"root {event.pinned} is pinned, but main has no metadata and the event proposes {digest or 'none'}",
+            f"root {event.pinned} is pinned, but main has no metadata "
+            f"and the event proposes {f'root {digest}' if digest else 'no root'}",
             _history_path(1),
         )
 

@@ -35,6 +35,11 @@ def key_fingerprint(key: Key) -> str:
         return f"{UNREADABLE}:{key.keyid}"
 
 
+def is_readable(fingerprint_or_marker: str) -> bool:
+    """Whether :func:`key_fingerprint` gave a fingerprint, so that signatures by the key can count."""
+    return not fingerprint_or_marker.startswith(UNREADABLE)
+
+
 def mark(delegation: Delegation, keyid: str, key: Key) -> KeyMark:
     """A key of a delegation as people see it."""
     return KeyMark(owner=delegation.owner_name(keyid), keyid=keyid, fingerprint=key_fingerprint(key))

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import click
 
-from keyturn.cli import options, render
-from keyturn.cli.delivery import deliver_all, signed_document
+from keyturn.cli import options
+from keyturn.cli.delivery import hand_in, handed_in
 from keyturn.cli.files import read_file
-from keyturn.cli.lines import line, strong
 from keyturn.cli.output import Result
 from keyturn.cli.session import Session
 from keyturn.errors import UsageError
@@ -33,9 +32,4 @@ def attach(session: Session, event: str, file: Path) -> Result:
             todo="Give the text that `keyturn sign --out` wrote, whole.",
             reason="no-block",
         )
-    delivered = deliver_all(session, session.context(), topic_of(event), blocks)
-    status = delivered[-1].status
-    return Result(
-        lines=(render.headline(status), line(strong("next: "), render.next_step(status))),
-        document={"signed": [signed_document(one) for one in delivered], "status": status.to_dict()},
-    )
+    return handed_in(hand_in(session, session.context(), topic_of(event), blocks))

@@ -41,10 +41,12 @@ class Request:
 
 @click.command()
 @click.option("--root", type=options.PATH, metavar="FILE", help="The root that the app came with.")
-@click.option("--url", help="Root of the site.")
-@click.option("--app", required=True, help="Name of the app.")
-@click.option("--dir", "directory", required=True, type=options.PATH, help="The client's own directory.")
-@click.option("--platform", default="", help="The platform to update for.")
+@click.option("--url", metavar="URL", help="Root of the site.")
+@click.option("--app", required=True, metavar="NAME", help="Name of the app.")
+@click.option(
+    "--dir", "directory", required=True, type=options.PATH, metavar="DIR", help="The client's own directory."
+)
+@click.option("--platform", default="", metavar="NAME", help="The platform to update for.")
 @click.argument("action", type=click.Choice(["check", "install", "launch", "confirm", "rollback"]))
 @click.argument("arguments", nargs=-1)
 @options.command(Request)

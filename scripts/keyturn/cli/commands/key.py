@@ -99,7 +99,7 @@ def _facts(public: Key) -> Lines:
         verdict("fingerprint: ", strong(short_fingerprint(mark))),
         line(f"  in full: {mark}"),
         line(f"keyid: {public.keyid}"),
-        line(f"type: {public.keytype}, {public.scheme}"),
+        line(f"scheme: {public.scheme}"),
         *(detail(text) for text in public_pem(public).decode("ascii").splitlines()),
     )
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from keyturn.cli import options, render
-from keyturn.cli.delivery import deliver_all, signed_document
+from keyturn.cli.delivery import describe, hand_in, handed_in
 from keyturn.cli.files import require_absent, write_new_file
 from keyturn.cli.lines import good, line, strong, verdict
 from keyturn.cli.output import Result
@@ -54,7 +54,9 @@ class Request:
 @click.command()
 @options.only_event
 @options.key
-@click.option("--role", "roles", multiple=True, help="Sign this role only; may be given again.")
+@click.option(
+    "--role", "roles", multiple=True, metavar="NAME", help="Sign this role only; may be given again."
+)
 @click.option("--yes", is_flag=True, help="Do not ask; sign exactly the payloads named with --expect.")
 @click.option(
     "--expect", multiple=True, metavar="SHA256", help="Payload digest that may be signed; once for each role."
@@ -228,10 +230,7 @@ def _to_file(turned: _Turned, request: Request) -> Result:
         document={
             "event": turned.prepared.loaded.name,
             "out": str(out),
-            "signed": [
-                {"role": block.role, "version": block.version, "payload-sha256": block.payload_sha256}
-                for block in turned.blocks
-            ],
+            "signed": [describe(block) for block in turned.blocks],
         },
     )
 
@@ -243,9 +242,4 @@ def _pushed(session: Session, context: Context, turned: _Turned) -> Result:
         if loaded.event.founding and (block.role, block.version) == ("root", 1):
             remember_root(turned.prepared, session.home)
 
-    delivered = deliver_all(session, context, loaded.topic, turned.blocks, pin_founded)
-    status = delivered[-1].status
-    return Result(
-        lines=(render.headline(status), line(strong("next: "), render.next_step(status))),
-        document={"signed": [signed_document(one) for one in delivered], "status": status.to_dict()},
-    )
+    return handed_in(hand_in(session, context, loaded.topic, turned.blocks, pin_founded))

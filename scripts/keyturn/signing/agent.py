@@ -1,0 +1,478 @@
+"""Keys in an SSH agent: finding one, and having it sign.
+
+A client of the two requests of the agent protocol that are needed, "request identities" and "sign request",
+over the UNIX socket that ``SSH_AUTH_SOCK`` names. The private key stays in the agent. Whatever the agent
+answers is bounded in length and read strictly; a signature is turned into the form that TUF gives it:
+
+=================================  =======================  ===========================================
+key in the agent                   TUF scheme               the agent's signature becomes
+=================================  =======================  ===========================================
+``ssh-ed25519``                    ``ed25519``              the same 64 bytes
+``ecdsa-sha2-nistp256``, ``384``   ``ecdsa-sha2-nistp256``  DER of the two numbers r and s
+``ssh-rsa``, flag ``rsa-sha2-256`` ``rsa-pkcs1v15-sha256``  the same bytes, as long as the modulus
+=================================  =======================  ===========================================
+
+Security keys (``sk-``) sign a structure of their own around the bytes, and an agent makes no RSASSA-PSS
+signature, so neither can be used.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    SSHCertificate,
+    load_ssh_public_identity,
+)
+from securesystemslib.exceptions import KeyMismatchError
+from securesystemslib.signer import Signature, SSlibKey
+
+from keyturn.errors import EnvironmentFault, UsageError
+from keyturn.signing.keys import NEW_RSA_BITS, KeySigner, SupportedPublicKey, objection
+from keyturn.state import fingerprint
+
+SOCKET_VARIABLE = "SSH_AUTH_SOCK"
+MAX_MESSAGE = 256 * 1024
+"""Bytes in one message of the protocol; OpenSSH's agent hangs up on whoever sends more."""
+LIST_SECONDS = 10.0
+SIGN_SECONDS = 120.0
+"""A person may have to confirm the use, or touch a token."""
+MIN_AGENT_RSA_BITS = NEW_RSA_BITS
+"""No older repository knows a key of an agent, so none needs the shorter keys that files are forgiven."""
+SHARED = "shared with git push"
+
+_FAILURE = 5
+_REQUEST_IDENTITIES = 11
+_IDENTITIES = 12
+_SIGN_REQUEST = 13
+_SIGNATURE = 14
+_RSA_SHA2_256 = 2
+_LENGTH_BYTES = 4
+_SIGN_BIT = 0x80
+
+_AGENT = "SSH agent"
+_SHA256 = "SHA256:"
+_FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
+_CERTIFICATE = "-cert-v01@openssh.com"
+_SHA1_SIGNATURE = "ssh-rsa"
+
+
+class AgentError(EnvironmentFault):
+    """The SSH agent is not there, does not answer as the protocol says, or does not sign."""
+
+    default_reason = "agent-protocol"
+
+    def __init__(self, what: str, *, todo: str = "", reason: str = "") -> None:
+        super().__init__(what, where=_AGENT, todo=todo, reason=reason)
+
+
+@dataclass(frozen=True, slots=True)
+class _Algorithm:
+    """How a key of one SSH type signs.
+
+    Args:
+        scheme: The TUF scheme of its signatures.
+        keytypes: The TUF key types that go with it; the usual one first.
+        signature: The name that the agent's signature carries.
+        flags: What the sign request asks for.
+    """
+
+    scheme: str
+    keytypes: tuple[str, ...]
+    signature: str
+    flags: int = 0
+
+
+_ALGORITHMS: Mapping[str, _Algorithm] = {
+    "ssh-ed25519": _Algorithm("ed25519", ("ed25519",), "ssh-ed25519"),
+    "ssh-rsa": _Algorithm("rsa-pkcs1v15-sha256", ("rsa",), "rsa-sha2-256", _RSA_SHA2_256),
+    **{name: _Algorithm(name, ("ecdsa", name), name) for name in ("ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384")},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AgentKey:
+    """A key that an agent says it holds.
+
+    Args:
+        kind: SSH type, e.g. ``ssh-ed25519``; text from the agent.
+        blob: The public key in SSH's encoding.
+        comment: Its comment; text from the agent, undecodable bytes as lone surrogates.
+    """
+
+    kind: str
+    blob: bytes = field(repr=False)
+    comment: str
+
+    @property
+    def is_certificate(self) -> bool:
+        """Whether this is a certificate, which an agent lists beside its key."""
+        return self.kind.endswith(_CERTIFICATE)
+
+    @property
+    def fingerprint(self) -> str:
+        """``SHA256:`` and unpadded base64, as ``ssh-add -l`` shows it: of a certificate, its key's."""
+        digest = hashlib.sha256(_certified(self) if self.is_certificate else self.blob).digest()
+        return _SHA256 + base64.b64encode(digest).decode("ascii").rstrip("=")
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """An SSH agent; each request has a connection of its own.
+
+    Args:
+        path: Path of its UNIX socket; empty if none is known.
+        list_seconds: How long the agent may be silent when it is asked for its keys.
+        sign_seconds: How long it may be silent when it is asked to sign.
+    """
+
+    path: str
+    list_seconds: float = LIST_SECONDS
+    sign_seconds: float = SIGN_SECONDS
+
+    def keys(self) -> tuple[AgentKey, ...]:
+        """The keys that the agent holds, in its order.
+
+        Raises:
+            AgentError: Reason ``no-agent``, ``agent-timeout``, ``agent-gone``, ``agent-refused``,
+                ``agent-protocol``; ``agent-empty`` if it holds none, or is locked.
+        """
+        keys = parse_identities(self._exchange(bytes([_REQUEST_IDENTITIES]), self.list_seconds))
+        if not keys:
+            raise AgentError(
+                "holds no key: it is empty, or locked",
+                todo="Unlock it with `ssh-add -X`, or add the key with `ssh-add -c FILE`.",
+                reason="agent-empty",
+            )
+        return keys
+
+    def sign(self, key: AgentKey, payload: bytes) -> bytes:
+        """Have a key sign.
+
+        Args:
+            key: A key that the agent listed, of a type that can be used.
+            payload: The exact bytes to sign.
+
+        Returns:
+            The signature in SSH's encoding, without the name of its algorithm.
+
+        Raises:
+            AgentError: As for :meth:`keys`; ``payload-too-large``; ``agent-refused`` if a person or the
+                agent declined; ``key-missing`` if the key is gone; ``agent-sha1`` from an agent that knows
+                RSA with SHA-1 only.
+        """
+        algorithm = _ALGORITHMS[key.kind]
+        request = bytes([_SIGN_REQUEST]) + _string(key.blob) + _string(payload) + _uint32(algorithm.flags)
+        if len(request) > MAX_MESSAGE:
+            raise AgentError(
+                f"takes no message above {MAX_MESSAGE} bytes, and the payload to sign has {len(payload)}",
+                todo="Sign with a key in a file (file:PATH).",
+                reason="payload-too-large",
+            )
+        answer = self._exchange(request, self.sign_seconds)
+        if answer == bytes([_FAILURE]):
+            raise self._why_not(key)
+        name, signature = parse_signature(answer)
+        if name == _SHA1_SIGNATURE and name != algorithm.signature:
+            raise AgentError(
+                "signed with SHA-1, although SHA-256 was asked for",
+                todo="Use a newer agent (OpenSSH 7.2 or later), or an Ed25519 key.",
+                reason="agent-sha1",
+            )
+        if name != algorithm.signature:
+            raise _malformed("a signature of another kind than was asked for")
+        return signature
+
+    def _why_not(self, key: AgentKey) -> AgentError:
+        """The protocol has one answer for every refusal; whether the key is still there tells them apart."""
+        if key.blob not in {held.blob for held in self.keys()}:
+            return AgentError(
+                "does not hold the key any more", todo=f"Add it again: {_ADD}.", reason="key-missing"
+            )
+        return AgentError(
+            "did not sign: its use was declined, or nobody could be asked",
+            todo="Confirm when it asks. To ask, `ssh-add -c` needs a program such as ssh-askpass; "
+            "a key added with `ssh-add -h` signs for logging in only.",
+            reason="agent-refused",
+        )
+
+    def _exchange(self, request: bytes, seconds: float) -> bytes:
+        """One request and its answer: the message type and what follows it, at least one byte."""
+        with self._connected(seconds) as connection:
+            try:
+                connection.sendall(_string(request))
+                length = int.from_bytes(_receive(connection, _LENGTH_BYTES), "big")
+                if not 1 <= length <= MAX_MESSAGE:
+                    raise _malformed(f"a message of {length} bytes")
+                return _receive(connection, length)
+            except TimeoutError:
+                raise AgentError(
+                    f"was silent for {seconds:g} seconds",
+                    todo="If it waits for you to confirm or to touch a token, do so; then try again.",
+                    reason="agent-timeout",
+                ) from None
+            except OSError as error:
+                raise _gone(error.strerror or str(error)) from error
+
+    def _connected(self, seconds: float) -> socket.socket:
+        if not hasattr(socket, "AF_UNIX"):
+            raise AgentError(
+                "cannot be reached: this system's Python has no UNIX sockets (Windows is not supported yet)",
+                todo="Use a key in a file: file:PATH.",
+                reason="no-agent",
+            )
+        if not self.path:
+            raise AgentError(f"is not known: {SOCKET_VARIABLE} is not set", todo=_START, reason="no-agent")
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            connection.settimeout(seconds)
+            connection.connect(self.path)
+        except OSError as error:
+            connection.close()
+            raise AgentError(
+                f"does not answer at {SOCKET_VARIABLE}={self.path}: {error.strerror or error}",
+                todo=_START,
+                reason="no-agent",
+            ) from error
+        return connection
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSigner:
+    """A key in an agent, signing as one key object of metadata.
+
+    Args:
+        agent: The agent.
+        held: The key, as the agent knows it.
+        public: Its public half.
+        keyid: The keyid that the signatures carry.
+    """
+
+    agent: Agent
+    held: AgentKey
+    public: SupportedPublicKey
+    keyid: str
+
+    def sign(self, payload: bytes) -> Signature:
+        """Have the agent sign, and give the signature the form that TUF knows; it is not verified yet.
+
+        Raises:
+            AgentError: As :meth:`Agent.sign` says.
+        """
+        return Signature(self.keyid, _tuf_signature(self.public, self.agent.sign(self.held, payload)).hex())
+
+
+def open_agent_key(uri: str, wanted: str, agent: Agent) -> KeySigner:
+    """Find the key in an agent that a URI names (SPEC: Commands, key URIs).
+
+    Args:
+        uri: The whole URI, for messages.
+        wanted: What follows ``ssh-agent:``: a fingerprint (``SHA256:`` and 43 characters of base64) or a
+            whole comment. A comment names a key only if no other key in the agent has it.
+        agent: The agent.
+
+    Raises:
+        UsageError: Reason ``key-uri``: neither fingerprint nor comment; ``key-missing``: the agent does not
+            hold it; ``key-ambiguous``: a comment of several keys; ``bad-key``: a key that cannot be used,
+            with the reason; ``weak-key``.
+        AgentError: As :meth:`Agent.keys` says.
+    """
+    if not wanted or (wanted.startswith(_SHA256) and not _FINGERPRINT.fullmatch(wanted)):
+        raise UsageError(
+            "names no key in the SSH agent",
+            where="ssh-agent:",
+            todo="Write ssh-agent:SHA256:FINGERPRINT as `ssh-add -l` shows it, or ssh-agent:COMMENT.",
+            reason="key-uri",
+        )
+    held = choose(agent.keys(), wanted, uri=uri)
+    public = _usable(held, uri)
+    scheme = _ALGORITHMS[held.kind].scheme
+    return KeySigner(
+        uri=uri,
+        public=SSlibKey.from_crypto(public, scheme=scheme),
+        warning="",
+        _bind=partial(_bind, agent, held, public),
+        note=SHARED,
+    )
+
+
+def choose(keys: Sequence[AgentKey], wanted: str, *, uri: str) -> AgentKey:
+    """The one key that a fingerprint or a comment names.
+
+    An agent lists a certificate beside its key, with the same fingerprint and comment; the key is meant.
+
+    Args:
+        keys: What the agent holds.
+        wanted: A fingerprint or a whole comment.
+        uri: The whole URI, for messages.
+
+    Raises:
+        UsageError: Reason ``key-missing``: none; ``key-ambiguous``: several keys have this comment.
+    """
+    by_fingerprint = wanted.startswith(_SHA256)
+    named = [key for key in keys if wanted == (key.fingerprint if by_fingerprint else key.comment)]
+    found = [key for key in named if not key.is_certificate] or named
+    if not found:
+        raise UsageError(
+            "the SSH agent does not hold this key",
+            where=uri,
+            todo=f"Look with `ssh-add -l` what it holds; add the key with {_ADD}.",
+            reason="key-missing",
+        )
+    marks = sorted({key.fingerprint for key in found})
+    if len(marks) > 1:
+        raise UsageError(
+            f"{len(marks)} keys in the SSH agent have this comment: {', '.join(marks)}",
+            where=uri,
+            todo="Name the one that you mean by its fingerprint: ssh-agent:SHA256:...",
+            reason="key-ambiguous",
+        )
+    return found[0]
+
+
+def parse_identities(answer: bytes) -> tuple[AgentKey, ...]:
+    """Read an agent's answer to "request identities".
+
+    Args:
+        answer: The message: its type and what follows.
+
+    Raises:
+        AgentError: Reason ``agent-refused``: the agent says that it failed; ``agent-protocol``: malformed.
+    """
+    if answer == bytes([_FAILURE]):
+        raise AgentError("refuses to say which keys it holds", reason="agent-refused")
+    reader = _Reader(answer)
+    if reader.byte() != _IDENTITIES:
+        raise _malformed("no list of keys")
+    keys = []
+    # However large the number claims to be, each turn of the loop needs bytes that are really there.
+    for _ in range(reader.uint32()):
+        blob = reader.string()
+        comment = reader.string().decode("utf-8", "surrogateescape")
+        keys.append(AgentKey(kind=_name(_Reader(blob)), blob=blob, comment=comment))
+    reader.end()
+    return tuple(keys)
+
+
+def parse_signature(answer: bytes) -> tuple[str, bytes]:
+    """Read an agent's answer to a sign request.
+
+    Args:
+        answer: The message: its type and what follows.
+
+    Returns:
+        The name of the signature's algorithm, and the signature in the encoding of that algorithm.
+
+    Raises:
+        AgentError: Malformed (reason ``agent-protocol``).
+    """
+    reader = _Reader(answer)
+    if reader.byte() != _SIGNATURE:
+        raise _malformed("no signature")
+    inner = _Reader(reader.string())
+    reader.end()
+    name, signature = _name(inner), inner.string()
+    inner.end()
+    return name, signature
+
+
+class _Reader:
+    """Reads the encoding of RFC 4251 section 5 from its start to its end."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._at = 0
+
+    def _take(self, size: int) -> bytes:
+        end = self._at + size
+        if end > len(self._data):
+            raise _malformed("a message that ends too early")
+        piece = self._data[self._at : end]
+        self._at = end
+        return piece
+
+    def byte(self) -> int:
+        return self._take(1)[0]
+
+    def uint32(self) -> int:
+        return int.from_bytes(self._take(_LENGTH_BYTES), "big")
+
+    def string(self) -> bytes:
+        return self._take(self.uint32())
+
+    def end(self) -> None:
+        if self._at != len(self._data):
+            raise _malformed("a message with more in it than there should be")
+
+
+def _name(reader: _Reader) -> str:
+    try:
+        return reader.string().decode("ascii")
+    except UnicodeDecodeError:
+        raise _malformed("a name that is not ASCII") from None
+
+
+def _string(data: bytes) -> bytes:
+    return _uint32(len(data)) + data
+
+
+def _uint32(number: int) -> bytes:
+    return number.to_bytes(_LENGTH_BYTES, "big")
+
+
+def _receive(connection: socket.socket, size: int) -> bytes:
+    received = bytearray()
+    while len(received) < size:
+        piece = connection.recv(size - len(received))
+        if not piece:
+            raise _gone("it closed the connection")
+        received += piece
+    return bytes(received)
+
+
+def _certified(certificate: AgentKey) -> bytes:
+    """The key in a certificate, in SSH's encoding; the certificate itself if it cannot be read."""
+    try:
+        read = load_ssh_public_identity(_line(certificate))
+    except (ValueError, UnsupportedAlgorithm, NotImplementedError):
+        return certificate.blob
+    key = read.public_key() if isinstance(read, SSHCertificate) else read
+    return base64.b64decode(key.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).split()[1])
+
+
+def _usable(held: AgentKey, uri: str) -> SupportedPublicKey:
+    """The public half of a key that can sign here.
+
+    Raises:
+        UsageError: It cannot (reasons ``bad-key``, ``weak-key``).
+    """
+    what, reason = "", "bad-key"
+    if held.is_certificate:
+        what = "is a certificate: metadata lists keys, and the agent does not hold the plain key beside it"
+    elif held.kind.startswith("sk-"):
+        what = f"is a security key ({held.kind}): it wraps what it signs, and no TUF client can verify that"
+    elif held.kind not in _ALGORITHMS:
+        what = f"is of the type {held.kind}: through an agent, Ed25519, ECDSA on P-256 or P-384 and RSA sign"
+    if what:
+        raise _refused(what, uri, reason)
+    try:
+        public = load_ssh_public_identity(_line(held))
+    except (ValueError, UnsupportedAlgorithm, NotImplementedError):
+        raise _refused("is damaged: the agent's public half of it cannot be read", uri, reason) from None
+    ...
+
+
+def _line(key: AgentKey) -> bytes:
+    return key.kind.encode("ascii") + b" " + base64.b64encode(key.blob)
