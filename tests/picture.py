@@ -26,9 +26,9 @@ def sections(transcript: str) -> list[str]:
             inside = line.startswith(SECTIONS)
         if inside:
             shown.append(line)
-    while shown and not shown[-1].strip():
-        shown.pop()
-    return shown
+    # What follows the count of steps names a directory of the machine that drew the picture.
+    last = max(number for number, line in enumerate(shown) if " steps, " in line)
+    return shown[: last + 1]
 
 
 def coloured(line: str) -> Text:
@@ -42,8 +42,8 @@ def coloured(line: str) -> Text:
         text.stylize("bold green", 0, actor.end())
     else:
         text.stylize("grey70")
-    for word in ("refused:", "ignored:", "pending:", "ready"):
-        start = line.find(word)
+    for word in ("refused:", "ignored:", "pending:", " ready"):
+        start = line.find(word) if word.endswith(":") or line.endswith(word) else -1
         if start >= 0:
             text.stylize("bold yellow" if word == "pending:" else "bold green", start, start + len(word))
     return text

@@ -22,7 +22,7 @@ VICTIMS = {"archive": "dave", "timestamp": "carol", "frozen": "dave", "threshold
 BY_NAME = {one.name: one for one in ATTACKS}
 
 
-def play(base: Path, attack: Attack, check: str) -> tuple[Played, str]:
+def play(shown: Shown, arenas: Path, attack: Attack, check: str) -> tuple[Played, str]:
     """One attack in the world that the demo left, with one check removed from the victim's program."""
 
     def launcher(person: str) -> Sequence[str]:
@@ -35,8 +35,8 @@ def play(base: Path, attack: Attack, check: str) -> tuple[Played, str]:
     def out(pieces: Sequence[Piece]) -> None:
         lines.append("".join(piece.text for piece in pieces))
 
-    world = World(base, launcher)
-    outcomes = be_attacked(world, Steps(Page(out, base)), [attack])
+    world = World(shown.base, launcher, arenas=arenas)
+    outcomes = be_attacked(world, Steps(Page(out, shown.base)), [attack])
     return Played(world.site, outcomes, 0.0), "\n".join(lines)
 
 
@@ -94,9 +94,9 @@ def test_the_first_signers_key_is_encrypted_and_the_keys_are_of_two_kinds(shown:
 
 
 @pytest.mark.parametrize("name", BY_NAME)
-def test_an_attack_succeeds_once_its_one_check_is_removed(shown: Shown, name: str) -> None:
+def test_an_attack_succeeds_once_its_one_check_is_removed(shown: Shown, tmp_path: Path, name: str) -> None:
     assert shown.code == ExitCode.DONE
-    played, told = play(shown.base, BY_NAME[name], check=name)
+    played, told = play(shown, tmp_path, BY_NAME[name], check=name)
     ((_, outcome),) = played.outcomes
     assert outcome.ending is Ending.SUCCEEDED, told
     assert f"THE ATTACK SUCCEEDED: {VICTIMS[name]}" in told
@@ -104,9 +104,9 @@ def test_an_attack_succeeds_once_its_one_check_is_removed(shown: Shown, name: st
 
 
 @pytest.mark.parametrize("name", [name for name in BY_NAME if name != "ledger"])
-def test_a_refusal_for_another_reason_is_no_refusal(shown: Shown, name: str) -> None:
+def test_a_refusal_for_another_reason_is_no_refusal(shown: Shown, tmp_path: Path, name: str) -> None:
     assert shown.code == ExitCode.DONE
-    played, told = play(shown.base, BY_NAME[name], check="deaf")
+    played, told = play(shown, tmp_path, BY_NAME[name], check="deaf")
     ((_, outcome),) = played.outcomes
     assert outcome.ending is Ending.OTHERWISE, told
     assert f"exit code 4, reason network, instead of {BY_NAME[name].reason}" in outcome.said

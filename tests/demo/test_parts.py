@@ -84,13 +84,8 @@ def test_the_process_of_the_demo_never_loads_what_signs() -> None:
 def test_a_person_has_a_home_of_their_own_and_an_environment_with_little_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in (
-        "XDG_CONFIG_HOME",
-        "KEYTURN_CONFIG_DIR",
-        "KEYTURN_ONLINE_KEY",
-        "SOURCE_DATE_EPOCH",
-        "GIT_DIR",
-    ):
+    foreign = ("XDG_CONFIG_HOME", "KEYTURN_CONFIG_DIR", "KEYTURN_ONLINE_KEY", "SOURCE_DATE_EPOCH", "GIT_DIR")
+    for name in foreign:
         monkeypatch.setenv(name, "of the person who runs the demo")
     code = "import json, os; print(json.dumps(dict(os.environ)))"
     world = World(tmp_path, launcher=lambda _: python(code))

@@ -186,12 +186,14 @@ class World:
     Args:
         base: The directory that holds it all.
         launcher: How each person starts Keyturn.
+        arenas: Where attacks are played; in ``attacks`` below the base by default.
     """
 
-    def __init__(self, base: Path, launcher: Launcher = installed) -> None:
+    def __init__(self, base: Path, launcher: Launcher = installed, *, arenas: Path | None = None) -> None:
         self.base = base
         self.remote = base / f"{NAME}.git"
         self._launcher = launcher
+        self._arenas = arenas or base / "attacks"
 
     @property
     def site(self) -> Path:
@@ -241,7 +243,6 @@ class World:
 
     def arena(self, attack: str) -> Path:
         """A fresh directory for one attack."""
-        directory = self.base / "attacks" / attack
-        shutil.rmtree(directory, ignore_errors=True)
+        directory = self._arenas / attack
         directory.mkdir(parents=True)
         return directory

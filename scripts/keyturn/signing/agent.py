@@ -25,6 +25,7 @@ import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import cast
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
@@ -35,6 +36,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
     SSHCertificate,
     load_ssh_public_identity,
+    load_ssh_public_key,
 )
 from securesystemslib.exceptions import KeyMismatchError
 from securesystemslib.signer import Signature, SSlibKey
@@ -60,6 +62,7 @@ _SIGN_REQUEST = 13
 _SIGNATURE = 14
 _RSA_SHA2_256 = 2
 _LENGTH_BYTES = 4
+_ED25519_SIGNATURE_BYTES = 64
 _SIGN_BIT = 0x80
 
 _AGENT = "SSH agent"
@@ -67,6 +70,10 @@ _SHA256 = "SHA256:"
 _FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
 _CERTIFICATE = "-cert-v01@openssh.com"
 _SHA1_SIGNATURE = "ssh-rsa"
+_UNREADABLE = (ValueError, UnsupportedAlgorithm, NotImplementedError)
+"""What the library raises for an SSH key that it cannot read."""
+_ADD = "`ssh-add -c FILE`"
+_START = f'Start one with `eval "$(ssh-agent)"`, and add the key with {_ADD}.'
 
 
 class AgentError(EnvironmentFault):
@@ -98,7 +105,10 @@ class _Algorithm:
 _ALGORITHMS: Mapping[str, _Algorithm] = {
     "ssh-ed25519": _Algorithm("ed25519", ("ed25519",), "ssh-ed25519"),
     "ssh-rsa": _Algorithm("rsa-pkcs1v15-sha256", ("rsa",), "rsa-sha2-256", _RSA_SHA2_256),
-    **{name: _Algorithm(name, ("ecdsa", name), name) for name in ("ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384")},
+    **{
+        name: _Algorithm(name, ("ecdsa", name), name)
+        for name in ("ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384")
+    },
 }
 
 
@@ -153,7 +163,7 @@ class Agent:
         if not keys:
             raise AgentError(
                 "holds no key: it is empty, or locked",
-                todo="Unlock it with `ssh-add -X`, or add the key with `ssh-add -c FILE`.",
+                todo=f"Unlock it with `ssh-add -X`, or add the key with {_ADD}.",
                 reason="agent-empty",
             )
         return keys
@@ -199,7 +209,7 @@ class Agent:
         """The protocol has one answer for every refusal; whether the key is still there tells them apart."""
         if key.blob not in {held.blob for held in self.keys()}:
             return AgentError(
-                "does not hold the key any more", todo=f"Add it again: {_ADD}.", reason="key-missing"
+                "does not hold the key any more", todo=f"Add it again with {_ADD}.", reason="key-missing"
             )
         return AgentError(
             "did not sign: its use was declined, or nobody could be asked",
@@ -412,6 +422,13 @@ class _Reader:
     def string(self) -> bytes:
         return self._take(self.uint32())
 
+    def positive(self, size: int) -> int:
+        """An mpint that is not negative and has at most ``size`` bytes besides the one for its sign."""
+        data = self.string()
+        if len(data) > size + 1 or (data and data[0] & _SIGN_BIT):
+            raise _malformed("a number out of its range")
+        return int.from_bytes(data, "big")
+
     def end(self) -> None:
         if self._at != len(self._data):
             raise _malformed("a message with more in it than there should be")
@@ -445,11 +462,15 @@ def _receive(connection: socket.socket, size: int) -> bytes:
 def _certified(certificate: AgentKey) -> bytes:
     """The key in a certificate, in SSH's encoding; the certificate itself if it cannot be read."""
     try:
-        read = load_ssh_public_identity(_line(certificate))
-    except (ValueError, UnsupportedAlgorithm, NotImplementedError):
+        read = cast("SSHCertificate", load_ssh_public_identity(_line(certificate)))
+    except _UNREADABLE:
         return certificate.blob
-    key = read.public_key() if isinstance(read, SSHCertificate) else read
-    return base64.b64decode(key.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).split()[1])
+    return base64.b64decode(read.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).split()[1])
+
+
+def _line(key: AgentKey) -> bytes:
+    """A key as a line of ``authorized_keys``, the form that the library reads."""
+    return key.kind.encode("ascii") + b" " + base64.b64encode(key.blob)
 
 
 def _usable(held: AgentKey, uri: str) -> SupportedPublicKey:
@@ -458,21 +479,89 @@ def _usable(held: AgentKey, uri: str) -> SupportedPublicKey:
     Raises:
         UsageError: It cannot (reasons ``bad-key``, ``weak-key``).
     """
-    what, reason = "", "bad-key"
+    reason, what = "bad-key", _no_signing_key(held)
+    public = None if what else _public_half(held)
+    if public is not None:
+        found = objection(public)
+        if found is not None:
+            reason, what = found.reason, found.what
+        elif isinstance(public, RSAPublicKey) and public.key_size < MIN_AGENT_RSA_BITS:
+            reason = "weak-key"
+            what = f"is RSA of {public.key_size} bits; in an agent, accepted are {MIN_AGENT_RSA_BITS} or more"
+        else:
+            return public
+    raise UsageError(
+        what or "is damaged: the public half that the agent gives cannot be read",
+        where=uri,
+        todo="Make another key, for instance with: ssh-keygen -t ed25519",
+        reason=reason,
+    )
+
+
+def _no_signing_key(held: AgentKey) -> str:
+    """Why keys of this type cannot be used; empty if they can."""
     if held.is_certificate:
-        what = "is a certificate: metadata lists keys, and the agent does not hold the plain key beside it"
-    elif held.kind.startswith("sk-"):
-        what = f"is a security key ({held.kind}): it wraps what it signs, and no TUF client can verify that"
-    elif held.kind not in _ALGORITHMS:
-        what = f"is of the type {held.kind}: through an agent, Ed25519, ECDSA on P-256 or P-384 and RSA sign"
-    if what:
-        raise _refused(what, uri, reason)
+        return "is a certificate: metadata lists plain keys, and the agent does not list this one's own"
+    if held.kind.startswith("sk-"):
+        return (
+            f"is a security key ({held.kind}): it wraps what it signs, so that TUF clients cannot verify it"
+        )
+    if held.kind not in _ALGORITHMS:
+        return (
+            f"is of the type {held.kind}: in an agent, Ed25519, ECDSA on P-256 or P-384, and RSA can be used"
+        )
+    return ""
+
+
+def _public_half(held: AgentKey) -> SupportedPublicKey | None:
     try:
-        public = load_ssh_public_identity(_line(held))
-    except (ValueError, UnsupportedAlgorithm, NotImplementedError):
-        raise _refused("is damaged: the agent's public half of it cannot be read", uri, reason) from None
-    ...
+        public = load_ssh_public_key(_line(held))
+    except _UNREADABLE:
+        return None
+    return cast("SupportedPublicKey", public)
 
 
-def _line(key: AgentKey) -> bytes:
-    return key.kind.encode("ascii") + b" " + base64.b64encode(key.blob)
+def _bind(agent: Agent, held: AgentKey, public: SupportedPublicKey, key: SSlibKey) -> AgentSigner:
+    """The key in the agent, signing as a key object.
+
+    Raises:
+        ValueError: The key object is of another type or scheme, or cannot be read.
+        KeyMismatchError: It is another key.
+    """
+    algorithm = _ALGORITHMS[held.kind]
+    if key.scheme != algorithm.scheme or key.keytype not in algorithm.keytypes:
+        raise ValueError(f"an SSH agent does not sign as {key.keytype}, {key.scheme} with {held.kind}")
+    if fingerprint(key) != fingerprint(SSlibKey.from_crypto(public)):
+        raise KeyMismatchError("the key object is not of the key in the agent")
+    return AgentSigner(agent=agent, held=held, public=public, keyid=key.keyid)
+
+
+def _tuf_signature(public: SupportedPublicKey, signature: bytes) -> bytes:
+    """A signature in SSH's encoding as TUF writes it."""
+    if isinstance(public, EllipticCurvePublicKey):
+        reader = _Reader(signature)
+        r, s = (reader.positive(_bytes_of(public.key_size)) for _ in range(2))
+        reader.end()
+        return encode_dss_signature(r, s)
+    size = _ED25519_SIGNATURE_BYTES
+    if isinstance(public, RSAPublicKey):
+        size = _bytes_of(public.key_size)
+        # An agent may leave out zeros at the front (RFC 4253 section 6.6); PKCS #1 wants them.
+        signature = signature.rjust(size, b"\0")
+    if len(signature) != size:
+        raise _malformed(f"a signature of {len(signature)} bytes")
+    return signature
+
+
+def _bytes_of(bits: int) -> int:
+    return (bits + 7) // 8
+
+
+def _malformed(what: str) -> AgentError:
+    return AgentError(
+        f"answered with {what}", todo="Restart it; if that does not mend it, use another agent."
+    )
+
+
+def _gone(why: str) -> AgentError:
+    return AgentError(f"went away without an answer: {why}", todo=_START, reason="agent-gone")

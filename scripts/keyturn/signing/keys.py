@@ -1,12 +1,13 @@
 """Keys on a signer's machine, and public keys in the keyring.
 
-A private key is named by a URI: ``file:PATH`` or ``env:NAME``. A person's URIs come from their own command
-line or configuration and never from a repository (DESIGN section 3). Messages name the URI, never what it
-leads to: neither key nor passphrase appears in an error, in a ``repr`` or in a traceback's own text.
+A private key is named by a URI: ``file:PATH``, ``env:NAME`` or ``ssh-agent:KEY``. A person's URIs come from
+their own command line or configuration and never from a repository (DESIGN section 3). Messages name the URI,
+never what it leads to: neither key nor passphrase appears in an error, in a ``repr`` or in a traceback's own
+text.
 
 One scheme per type of key, the one that every TUF client knows: Ed25519, ECDSA on P-256 or P-384 with the
 hash of its size, RSASSA-PSS with SHA-256. An RSA key may also stand in a keyring under PKCS #1 v1.5, which
-some hardware is limited to; its keyid then says so.
+SSH agents and some hardware are limited to; its keyid then says so.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ import re
 import stat
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import (
@@ -64,7 +66,6 @@ _ED25519_SMALL_ORDER_Y = frozenset(
 )
 
 _NOT_YET = {
-    "ssh-agent": "keys in an SSH agent",
     "pkcs11": "hardware tokens (the extra keyturn[hsm])",
     "hsm": "hardware tokens (the extra keyturn[hsm])",
     "awskms": "AWS KMS (the extra keyturn[aws])",
@@ -107,6 +108,23 @@ class PublicKey:
         return next((key for key in self.choices if key.keyid == keyid), None)
 
 
+class PayloadSigner(Protocol):
+    """What makes signatures as one key object: a private key at hand, or the program that keeps it."""
+
+    def sign(self, payload: bytes) -> Signature:
+        """Sign bytes.
+
+        Args:
+            payload: The exact bytes to sign.
+
+        Returns:
+            The signature under the keyid of the key object, not verified yet.
+
+        Raises:
+            KeyturnError: What keeps the key does not sign.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class KeySigner:
     """A private key that is ready to sign.
@@ -115,12 +133,16 @@ class KeySigner:
         uri: The URI that it came from, for messages.
         public: Its public half; ``public.keyid`` is the keyid that its signatures carry.
         warning: What is wrong with how the key is kept, one sentence for the person; empty if nothing.
+        note: What a person should know about the key wherever it is shown, a few words; empty if nothing.
     """
 
     uri: str
     public: SSlibKey
     warning: str
-    _private: PrivateKey = field(repr=False, compare=False)
+    # From a key object to what signs as it; KeyMismatchError, ValueError or UnsupportedAlgorithm if the object
+    # is of another key, or of a scheme that this one cannot sign by.
+    _bind: Callable[[SSlibKey], PayloadSigner] = field(repr=False, compare=False)
+    note: str = ""
 
     def sign(self, payload: bytes) -> Signature:
         """Sign bytes, and verify the signature before anybody sees it.
@@ -134,8 +156,9 @@ class KeySigner:
         Raises:
             RefusedError: The fresh signature does not verify (reason ``self-check``): a fault in the key,
                 the library or the machine.
+            EnvironmentFault: The program that keeps the key does not sign.
         """
-        signature = CryptoSigner(self._private, self.public).sign(payload)
+        signature = self._bind(self.public).sign(payload)
         try:
             self.public.verify_signature(signature, payload)
         except UnverifiedSignatureError as error:
@@ -153,12 +176,13 @@ class KeySigner:
         A repository may know a key under another scheme, or under a keyid that is not the specification's.
 
         Returns:
-            A signer whose ``public`` is ``key``; None if ``key`` is another key or no usable key at all.
+            A signer whose ``public`` is ``key``; None if ``key`` is another key, of a scheme that this one
+            cannot sign by, or no usable key at all.
         """
         if not isinstance(key, SSlibKey):
             return None
         try:
-            CryptoSigner(self._private, key)
+            self._bind(key)
         except (KeyMismatchError, ValueError, UnsupportedAlgorithm):
             return None
         return replace(self, public=key)
@@ -225,21 +249,27 @@ def load_signer(
     """Open the private key that a URI names (SPEC: Commands, key URIs).
 
     Args:
-        uri: ``file:PATH`` (``~/`` is the home directory) or ``env:NAME`` (the variable holds PEM text).
-        env: The environment: NAME, ``KEYTURN_PASSPHRASE`` and ``HOME`` are looked up in it.
+        uri: ``file:PATH`` (``~/`` is the home directory), ``env:NAME`` (the variable holds PEM text), or
+            ``ssh-agent:`` and a fingerprint or a comment (see :mod:`keyturn.signing.agent`).
+        env: The environment: NAME, ``KEYTURN_PASSPHRASE``, ``HOME`` and ``SSH_AUTH_SOCK`` are looked up in
+            it.
         ask_passphrase: Called with the URI when the key is encrypted and ``KEYTURN_PASSPHRASE`` is not set;
             None if there is nobody to ask.
 
     Raises:
         UsageError: Reason ``key-uri``: not a URI that this version opens; ``key-missing``: no such file or
-            variable; ``bad-key``: not a private key that signs here; ``weak-key``;
-            ``passphrase-needed``; ``wrong-passphrase``.
-        EnvironmentFault: The file cannot be read.
+            variable, or not in the agent; ``key-ambiguous``; ``bad-key``: not a private key that signs
+            here; ``weak-key``; ``passphrase-needed``; ``wrong-passphrase``.
+        EnvironmentFault: The file cannot be read, or the agent does not answer.
     """
     scheme, colon, rest = uri.partition(":")
     if not colon or not re.fullmatch(r"[a-z][a-z0-9+.-]{0,31}", scheme):
         # What was given may be the key itself, pasted by mistake, so it is not repeated.
-        raise UsageError("a key URI begins with file: or env:", reason="key-uri")
+        raise UsageError("a key URI begins with file:, env: or ssh-agent:", reason="key-uri")
+    if scheme == "ssh-agent":
+        from keyturn.signing.agent import SOCKET_VARIABLE, Agent, open_agent_key
+
+        return open_agent_key(uri, rest, Agent(env.get(SOCKET_VARIABLE, "")))
     if scheme == "file":
         pem, warning = _read_file(uri, rest, env)
     elif scheme == "env":
@@ -249,12 +279,12 @@ def load_signer(
         raise UsageError(
             f"{kind}: not supported by this version",
             where=f"{scheme}:",
-            todo="Use file:PATH or env:NAME.",
+            todo="Use file:PATH, env:NAME or ssh-agent:SHA256:FINGERPRINT.",
             reason="key-uri",
         )
     private = _private_key(uri, pem, env, ask_passphrase)
     public = SSlibKey.from_crypto(private.public_key())
-    return KeySigner(uri=uri, public=public, warning=warning, _private=private)
+    return KeySigner(uri=uri, public=public, warning=warning, _bind=partial(CryptoSigner, private))
 
 
 def public_pem(key: Key) -> bytes:
@@ -308,9 +338,9 @@ def parse_public(pem: bytes, *, where: str) -> PublicKey:
         ) from None
     if not isinstance(public, SupportedPublicKey):
         raise RefusedError(f"is of no supported type: {_WHAT_SIGNS}", where=where, reason="bad-key")
-    objection = _objection(public)
-    if objection is not None:
-        raise RefusedError(objection.what, where=where, reason=objection.reason)
+    found = objection(public)
+    if found is not None:
+        raise RefusedError(found.what, where=where, reason=found.reason)
     if _pem_of(public) != text:
         raise RefusedError(
             "holds more than one plain public key block, or writes the key in another form than usual",
@@ -322,30 +352,37 @@ def parse_public(pem: bytes, *, where: str) -> PublicKey:
 
 
 @dataclass(frozen=True, slots=True)
-class _Objection:
+class Objection:
+    """Why a key is not accepted.
+
+    Args:
+        reason: ``bad-key`` or ``weak-key``.
+        what: The same in words.
+    """
+
     reason: str
     what: str
 
 
-def _objection(public: SupportedPublicKey) -> _Objection | None:
-    """Why a key is not accepted; None if it is."""
+def objection(public: SupportedPublicKey) -> Objection | None:
+    """Why a key is not accepted, wherever it comes from; None if it is."""
     if isinstance(public, EllipticCurvePublicKey):
         if not isinstance(public.curve, SECP256R1 | SECP384R1):
-            return _Objection("bad-key", f"is on the curve {public.curve.name}: {_WHAT_SIGNS}")
+            return Objection("bad-key", f"is on the curve {public.curve.name}: {_WHAT_SIGNS}")
     elif isinstance(public, RSAPublicKey):
         bits = public.key_size
         if not MIN_RSA_BITS <= bits <= MAX_RSA_BITS:
-            return _Objection(
+            return Objection(
                 "weak-key", f"is RSA of {bits} bits; accepted are {MIN_RSA_BITS} to {MAX_RSA_BITS}"
             )
         if public.public_numbers().e < MIN_RSA_EXPONENT:
-            return _Objection("weak-key", f"is RSA with a public exponent below {MIN_RSA_EXPONENT}")
+            return Objection("weak-key", f"is RSA with a public exponent below {MIN_RSA_EXPONENT}")
     else:
         # The top bit is the sign of x. Under a point of small order anybody can make signatures that
         # verify, and a coordinate beyond the prime is a second spelling of another key.
         y = int.from_bytes(public.public_bytes(Encoding.Raw, PublicFormat.Raw), "little") % 2**255
         if y >= _ED25519_PRIME or y in _ED25519_SMALL_ORDER_Y:
-            return _Objection("weak-key", "is an Ed25519 point of small order or in a second spelling")
+            return Objection("weak-key", "is an Ed25519 point of small order or in a second spelling")
     return None
 
 
@@ -432,13 +469,13 @@ def _private_key(
         raise _unreadable(uri, pem) from None
     if not isinstance(private, PrivateKey):
         raise UsageError(f"is of no supported type: {_WHAT_SIGNS}", where=uri, reason="bad-key")
-    objection = _objection(private.public_key())
-    if objection is not None:
+    found = objection(private.public_key())
+    if found is not None:
         raise UsageError(
-            objection.what,
+            found.what,
             where=uri,
             todo="Make another key with: keyturn key new FILE",
-            reason=objection.reason,
+            reason=found.reason,
         )
     return private
 
