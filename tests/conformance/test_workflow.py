@@ -5,6 +5,7 @@ A test's name says what the client does; the heading above it says which steps a
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from http import HTTPStatus
 
@@ -40,7 +41,6 @@ def test_what_expires_while_the_update_runs_is_good_until_its_end(here: Here) ->
 # 5.2 The trusted root
 
 
-@BOTH
 def test_without_a_trusted_root_nothing_is_asked_for(here: Here) -> None:
     (here.metadata / "root.json").unlink()
 
@@ -48,7 +48,6 @@ def test_without_a_trusted_root_nothing_is_asked_for(here: Here) -> None:
     assert here.site.asked == []
 
 
-@BOTH
 def test_a_first_root_below_its_own_threshold_is_not_trusted(here: Here) -> None:
     here.init(here.repository.signed("root", ALICE))
     (here.metadata / "root.json").unlink()
@@ -220,10 +219,10 @@ def test_without_consistent_snapshots_names_have_no_versions(here: Here) -> None
     here.repository.root.consistent_snapshot = False
     here.repository.renew("root")
     here.repository.delegate("targets", "plugins")
-    here.repository.add_target("a/file", b"content", role="plugins")
+    here.repository.add_target("file", b"content", role="plugins")
     here.repository.release("plugins", "targets")
 
-    assert here.download("a/file").done
+    assert here.download("file").done
     assert here.site.asked == [
         "metadata/2.root.json",
         "metadata/3.root.json",
@@ -231,7 +230,7 @@ def test_without_consistent_snapshots_names_have_no_versions(here: Here) -> None
         "metadata/snapshot.json",
         "metadata/targets.json",
         "metadata/plugins.json",
-        "targets/a/file",
+        "targets/file",
     ]
 
 
@@ -280,19 +279,18 @@ def test_a_role_listed_with_a_length_may_have_that_much(here: Here, role: str, m
 # 5.5.2, 5.6.2 Lengths and hashes
 
 
-@BOTH
 @pytest.mark.parametrize("role", ["snapshot", "targets"])
 def test_metadata_of_other_bytes_than_listed_is_refused(here: Here, role: str) -> None:
     here.repository.hashed = ("sha256",)
     here.repository.release("targets")
     name = here.repository.name(role)
-    assert here.refresh().done
-    here.repository.release("targets")
-    # The same payload, of the same length, with signatures that are just as good.
-    here.site.instead[here.repository.name(role)] = here.repository.files[name].replace(b"2", b"3", 1)
+    data = here.repository.files[name]
+    # As long as before, and as well signed: a signature is written in capitals.
+    signature = json.loads(data)["signatures"][0]["sig"].encode()
+    here.site.instead[name] = data.replace(signature, signature.upper())
 
     assert here.refresh().refusal == ("hash-mismatch", role)
-    assert here.held()[role] == 2
+    assert role not in here.held()
 
 
 @pytest.mark.parametrize("more", [b" ", b"\n" * 100])
@@ -320,7 +318,6 @@ def test_metadata_listed_with_a_wrong_version_of_its_own_bytes_is_refused(here: 
 # 5.4.2, 5.5.3, 5.6.3 Signatures
 
 
-@BOTH
 @pytest.mark.parametrize("role", ["timestamp", "snapshot", "targets"])
 def test_a_role_below_its_threshold_is_refused_and_nothing_after_it_asked_for(here: Here, role: str) -> None:
     before = ["root", "timestamp", "snapshot", "targets"]
@@ -533,7 +530,6 @@ def test_a_path_that_nobody_signed_for_is_not_asked_for(here: Here) -> None:
     assert here.site.asked_roles() == ["root", "timestamp", "snapshot", "targets"]
 
 
-@BOTH
 @pytest.mark.parametrize("served", [b"conten!", b"conten", b"content!", b""])
 def test_a_target_of_other_bytes_is_not_stored(here: Here, served: bytes) -> None:
     target = here.repository.add_target("file", b"content")

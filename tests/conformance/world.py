@@ -74,6 +74,7 @@ class Repository:
         self.now = now
         self.files: dict[str, bytes] = {}
         self.hashed: Sequence[str] = ()
+        self._put: set[str] = set()
         self.root = Root(consistent_snapshot=True, expires=now + timedelta(days=365))
         self.timestamp = Timestamp(expires=now + timedelta(days=3))
         self.snapshot = Snapshot(expires=now + timedelta(days=14))
@@ -122,6 +123,7 @@ class Repository:
     def put(self, role: str, *signers: Signer) -> bytes:
         """Sign a role's present version, serve it, and list it where it belongs."""
         data = self.files[self.name(role)] = self.signed(role, *signers)
+        self._put.add(role)
         version = self.roles[role].version
         listed = MetaFile.from_data(version, data, list(self.hashed)) if self.hashed else MetaFile(version)
         if role == "snapshot":
@@ -139,7 +141,7 @@ class Repository:
     def renew(self, *roles: str) -> None:
         """Put the next version of each role, in this order."""
         for role in roles:
-            if self.name(role) in self.files:
+            if role in self._put:
                 self.roles[role].version += 1
             self.put(role)
 

@@ -1,7 +1,7 @@
 """For each rule on signing events: what breaks it and nothing else, and what comes close and keeps it.
 
-Everything else is hashed and signed again around the break, so that the ids of the findings are exactly those that
-the case is about.
+Everything else is hashed and signed again around the break, so that the ids of the findings are exactly those
+that the case is about.
 """
 
 from __future__ import annotations
@@ -11,15 +11,16 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from securesystemslib.signer import SSlibKey
+
 from keyturn.state import Problem, canonical, sha256_hex, spec_keyid
 from keyturn.verify import Event, Keyring, Severity
-from securesystemslib.signer import SSlibKey
 from unit.repository import (
     DAY,
     NOW,
-    PEOPLE,
     POLICY,
     Draft,
+    Edit,
     as_scheme,
     document,
     founded,
@@ -195,6 +196,13 @@ def the_history_is_ahead_of_root_json() -> Event:
 @breaks("KT003", where=ROOT, says=f"in main is not byte-equal to {history(1)}")
 def root_json_on_main_is_another_than_its_copy() -> Event:
     return with_release(with_main(released(), ROOT, released().files[ROOT] + b"\n")).event()
+
+
+@keeps("KT003")
+def root_json_and_its_copy_get_the_same_signatures() -> Event:
+    draft = rotated()
+    draft.remove_key("root", "root", "dave")
+    return draft.sign(without={"root": ("carol",)}).event()
 
 
 @breaks("KT004", where=TARGETS, says="targets 2 on main has 1 of 2 signatures needed")
@@ -610,7 +618,7 @@ def two_people_with_different_numbers() -> Event:
     return draft.sign().event()
 
 
-def _extension(change: Any, role: str = "root") -> Event:
+def _extension(change: Edit, role: str = "root") -> Event:
     draft = released()
     with draft.edit(role) as signed:
         change(signed)
@@ -1094,7 +1102,7 @@ def a_delegated_role_keeps_to_its_pattern() -> Event:
     return _listing("plugins/.zip", role="plugins")
 
 
-def _second_archive(tree: str, **said: Any) -> Event:
+def _second_archive(tree: str, **said: str) -> Event:
     draft = released()
     custom = {"app": "demo", "platform": "", "version": "1.0.0", "tree": tree, **said}
     draft.list_target("targets", "demo/demo-1.0.0.tar.gz", b"rebuilt\n", {"user": {"keyturn": custom}})

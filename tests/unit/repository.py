@@ -1,9 +1,9 @@
 """A repository in memory with everybody's keys: founded, changed, broken, and signed again around the break.
 
-A :class:`Draft` is what a signing event makes of a baseline: its files are changed at will, then :meth:`Draft.sign`
-lets every key sign that may, so that what a rule says of the result is about the change alone. A
-:class:`Published` is the same for a site: snapshot and timestamp are rebuilt and signed around the change.
-Every key is made from a fixed seed and every time is fixed, so that a run is like the one before.
+A :class:`Draft` is what a signing event makes of a baseline: its files are changed at will, then
+:meth:`Draft.sign` lets every key sign that may, so that what a rule says of the result is about the change
+alone. A :class:`Published` is the same for a site: snapshot and timestamp are rebuilt and signed around the
+change. Every key is made from a fixed seed and every time is fixed, so that a run is like the one before.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, derive_private_key
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import (
+    RSAPrivateKey,
     RSAPrivateNumbers,
     RSAPublicNumbers,
     rsa_crt_dmp1,
@@ -112,7 +113,7 @@ def signer(name: str) -> KeySigner:
     return load_signer("env:KEY", env={"KEY": pem.decode()}, ask_passphrase=None)
 
 
-def _rsa(p: int, q: int) -> Any:
+def _rsa(p: int, q: int) -> RSAPrivateKey:
     e = 65537
     d = pow(e, -1, (p - 1) * (q - 1))
     public = RSAPublicNumbers(e, p * q)
@@ -335,7 +336,7 @@ class Draft:
         loaded["signatures"] = [one for one in loaded["signatures"] if names and one["keyid"] not in gone]
         self.files[path] = rendered(loaded)
 
-    def event(self, **changes: Any) -> Event:
+    def event(self, **changes: object) -> Event:
         """The event as verification sees it; arguments replace what :class:`Event` would hold."""
         policy, problems = _policy(self.files.get("keyturn.yml"))
         before, _ = _policy(
@@ -431,15 +432,14 @@ def released() -> Draft:
 
 def rotated() -> Draft:
     """The same with root 2, which has dave as a fourth signer of root."""
-    draft = Draft(_rotated(), (*PEOPLE, "dave"))
-    return draft
+    return Draft(_rotated(), (*PEOPLE, "dave"))
 
 
 class Published:
     """A site for a state, all of it good until a test changes it.
 
-    ``roles`` holds the bytes of each targets role, ``files`` all else; :meth:`seal` makes snapshot and timestamp for
-    what ``roles`` holds then.
+    ``roles`` holds the bytes of each targets role, ``files`` all else; :meth:`seal` makes snapshot and
+    timestamp for what ``roles`` holds then.
     """
 
     def __init__(self, state: State, *, version: int = 1, now: datetime = NOW) -> None:
@@ -509,7 +509,7 @@ class Published:
     def tree(self) -> Tree:
         return MemoryTree(self.files, links=self.links, name="the site")
 
-    def publication(self, **changes: Any) -> Publication:
+    def publication(self, **changes: object) -> Publication:
         first = self.state.roots[1]
         publication = Publication(site=Site(self.tree), now=self.now, pinned=first.digest)
         return replace(publication, **changes)

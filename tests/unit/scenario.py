@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Generic, TypeVar
 
 from keyturn.verify import Severity
@@ -58,7 +59,10 @@ class Keep(Generic[Subject]):
 
 
 class Table(Generic[Subject]):
-    """The cases of a set of rules; :meth:`breaks` and :meth:`keeps` put the function below them in."""
+    """The cases of a set of rules; :meth:`breaks` and :meth:`keeps` put the function below them in.
+
+    A subject is made once: it is frozen, and more than one test looks at it.
+    """
 
     def __init__(self) -> None:
         self.broken: list[Break[Subject]] = []
@@ -75,7 +79,7 @@ class Table(Generic[Subject]):
     ) -> Callable[[Callable[[], Subject]], Callable[[], Subject]]:
         def register(make: Callable[[], Subject]) -> Callable[[], Subject]:
             name = make.__name__.strip("_").replace("_", " ")
-            self.broken.append(Break(rule, name, make, where, says, frozenset(also), severity))
+            self.broken.append(Break(rule, name, cache(make), where, says, frozenset(also), severity))
             return make
 
         return register
@@ -85,7 +89,7 @@ class Table(Generic[Subject]):
     ) -> Callable[[Callable[[], Subject]], Callable[[], Subject]]:
         def register(make: Callable[[], Subject]) -> Callable[[], Subject]:
             name = make.__name__.strip("_").replace("_", " ")
-            self.kept.append(Keep(rule, name, make, frozenset(also)))
+            self.kept.append(Keep(rule, name, cache(make), frozenset(also)))
             return make
 
         return register

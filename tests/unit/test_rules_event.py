@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from keyturn.verify import Event, verify_event
 from unit.event_scenarios import EVENTS
 from unit.repository import ids

@@ -261,9 +261,9 @@ def test_a_plain_key_needs_no_passphrase_even_if_there_is_one() -> None:
 @pytest.mark.parametrize(
     ("uri", "reason", "says"),
     [
-        ("KEY", "key-uri", "begins with file: or env:"),
-        ("", "key-uri", "begins with file: or env:"),
-        (f"-----BEGIN {SECRET}\nProc-Type: 4", "key-uri", "begins with file: or env:"),
+        ("KEY", "key-uri", "begins with file:, env: or ssh-agent:"),
+        ("", "key-uri", "begins with file:, env: or ssh-agent:"),
+        (f"-----BEGIN {SECRET}\nProc-Type: 4", "key-uri", "begins with file:, env: or ssh-agent:"),
         (f"env:{SECRET}", "key-uri", "does not name"),
         ("env:", "key-uri", "does not name"),
         ("env:NOT_SET", "key-missing", "not set or empty"),
@@ -272,7 +272,7 @@ def test_a_plain_key_needs_no_passphrase_even_if_there_is_one() -> None:
         (f"file:-----BEGIN\n{SECRET}", "key-uri", "names no file"),
         ("file://host/key", "key-uri", "no host"),
         ("file:/no/such/key", "key-missing", "no such file"),
-        ("ssh-agent:SHA256:abc", "key-uri", "SSH agent: not supported by this version"),
+        ("ssh-agent:SHA256:abc", "key-uri", "names no key in the SSH agent"),
         (f"awskms:{SECRET}", "key-uri", "keyturn[aws]): not supported by this version"),
         ("gcpkms:x", "key-uri", "keyturn[gcp]"),
         ("azurekms:x", "key-uri", "keyturn[azure]"),

@@ -191,11 +191,16 @@ def preparation(prepared: Preparation) -> Lines:
         lines += [
             line(
                 strong(f"to sign: {turn.file.role} {turn.file.version}"),
-                f" as {owner(prepared, turn)}, key {mark}",
+                f" as {owner(prepared, turn)}, key {mark}{noted(turn.signer)}",
             ),
             line(f"  payload {turn.file.digest}"),
         ]
     return tuple(lines)
+
+
+def noted(signer: KeySigner) -> str:
+    """What a person should know about their key, to stand right behind it."""
+    return f" ({signer.note})" if signer.note else ""
 
 
 def owner(prepared: Preparation, turn: Turn) -> str:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 CONFIG_VARIABLE = "KEYTURN_CONFIG_DIR"
 ROOT_VARIABLE = "KEYTURN_ROOT"
+_NOT_THERE = frozenset({"key-missing", "no-agent", "agent-empty"})
+"""Reasons for which a key is passed over where there may be others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,7 @@ class Session:
     def signers(self, uri: str | None) -> Iterator[KeySigner]:
         """The key named on the command line, or those of ``config.toml`` in their order, opened one by one.
 
-        A key of ``config.toml`` that is not there, on a token that is not plugged in for instance, is passed
+        A key of ``config.toml`` that is not there, because it is not in the SSH agent for instance, is passed
         over with a note.
 
         Raises:
@@ -162,7 +164,7 @@ class Session:
             try:
                 signer = self.signer(known)
             except KeyturnError as error:
-                if error.reason != "key-missing":
+                if error.reason not in _NOT_THERE:
                     raise
                 self.output.note([verdict(warn("warning:"), f" {known}: {error.what}; trying the next key")])
                 continue

@@ -26,8 +26,8 @@ _BEGINNING = """\
 $ keyturn init --name acme-updates --signer alice --signer bob --online-key env:KEYTURN_ONLINE_KEY
 ```
 
-writes a first `keyturn.yml`, with a threshold of 2. To change roles, signers, thresholds, periods or delegations
-later, edit it and propose what follows from it as a signing event:
+writes a first `keyturn.yml`, with a threshold of 2. To change roles, signers, thresholds, periods or
+delegations later, edit it and propose what follows from it as a signing event:
 
 ```console
 $ keyturn propose policy
@@ -48,8 +48,8 @@ refused, so that nobody relies on a misspelt one.
 
 ## When something is wrong
 
-All problems of a file come at once, each with line, column, field and what to write; the exit
-code is 2. With `treshold: 2` for `roles.root` and twice the same person for `roles.targets`:
+All problems of a file come at once, each with line, column, field and what to write; the exit code is
+2. With `treshold: 2` for `roles.root` and twice the same person for `roles.targets`:
 
 """
 

@@ -59,8 +59,8 @@ SENSE: tuple[Rule, ...] = (
         (
             Refusal(
                 "… is no name for a branch",
-                "git takes no branch of this name: `HEAD`, `..` in it, an empty part between two `/`, a part that "
-                "begins with `-` or a dot, or one that ends in a dot or `.lock`.",
+                "git takes no branch of this name: `HEAD`, `..` in it, an empty part between two `/`, a part "
+                "that begins with `-` or a dot, or one that ends in a dot or `.lock`.",
             ),
             Refusal(
                 "… lies where Keyturn keeps branches of its own",

@@ -4,13 +4,14 @@ A client of the two requests of the agent protocol that are needed, "request ide
 over the UNIX socket that ``SSH_AUTH_SOCK`` names. The private key stays in the agent. Whatever the agent
 answers is bounded in length and read strictly; a signature is turned into the form that TUF gives it:
 
-=================================  =======================  ===========================================
-key in the agent                   TUF scheme               the agent's signature becomes
-=================================  =======================  ===========================================
-``ssh-ed25519``                    ``ed25519``              the same 64 bytes
-``ecdsa-sha2-nistp256``, ``384``   ``ecdsa-sha2-nistp256``  DER of the two numbers r and s
-``ssh-rsa``, flag ``rsa-sha2-256`` ``rsa-pkcs1v15-sha256``  the same bytes, as long as the modulus
-=================================  =======================  ===========================================
+===================================  =======================  ==========================================
+key in the agent                     TUF scheme               the agent's signature becomes
+===================================  =======================  ==========================================
+``ssh-ed25519``                      ``ed25519``              the same 64 bytes
+``ecdsa-sha2-nistp256``              ``ecdsa-sha2-nistp256``  DER of the two numbers r and s
+``ecdsa-sha2-nistp384``              ``ecdsa-sha2-nistp384``  DER of the two numbers r and s
+``ssh-rsa``, asked for rsa-sha2-256  ``rsa-pkcs1v15-sha256``  the same bytes, as many as the modulus has
+===================================  =======================  ==========================================
 
 Security keys (``sk-``) sign a structure of their own around the bytes, and an agent makes no RSASSA-PSS
 signature, so neither can be used.

@@ -139,8 +139,8 @@ class KeySigner:
     uri: str
     public: SSlibKey
     warning: str
-    # From a key object to what signs as it; KeyMismatchError, ValueError or UnsupportedAlgorithm if the object
-    # is of another key, or of a scheme that this one cannot sign by.
+    # From a key object to what signs as it; KeyMismatchError, ValueError or UnsupportedAlgorithm if the
+    # object is of another key, or of a scheme that this one cannot sign by.
     _bind: Callable[[SSlibKey], PayloadSigner] = field(repr=False, compare=False)
     note: str = ""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import click
 
-from keyturn.cli import options
+from keyturn.cli import options, render
 from keyturn.cli.lines import detail, good, line, strong, verdict
 from keyturn.cli.output import Result
 from keyturn.cli.session import Session
@@ -83,13 +83,14 @@ def join(session: Session, event: str | None, login: str, key: str | None) -> Re
     """
     context = session.context()
     topic = session.topic(context, event)
-    joined = found.join(context, topic, login, next(session.signers(key)))
+    signer = next(session.signers(key))
+    joined = found.join(context, topic, login, signer)
     if joined.proposed:
         after = line(strong("next: "), f"everyone runs: keyturn sign {shlex.quote(topic)}")
     else:
         after = line(f"keys missing: {', '.join(joined.missing)}")
     return Result(
-        lines=(verdict(good("joined:"), f" {joined.login}, key {joined.keyid}"), after),
+        lines=(verdict(good("joined:"), f" {joined.login}, key {joined.keyid}{render.noted(signer)}"), after),
         document={
             "event": f"sign/{topic}",
             "login": joined.login,

@@ -68,8 +68,12 @@ def new(
 @click.pass_obj
 def show(session: Session, uri: str) -> Result:
     """Show the public facts of the key that URI names: fingerprint, keyid, type."""
-    public = session.signer(uri).public
-    return Result(lines=_facts(public), document={"uri": uri, **_document(public)})
+    signer = session.signer(uri)
+    noted = {"note": signer.note} if signer.note else {}
+    return Result(
+        lines=(*_facts(signer.public), *(line(f"note: {text}") for text in noted.values())),
+        document={"uri": uri, **_document(signer.public), **noted},
+    )
 
 
 def _new_passphrase(session: Session, file: Path) -> bytes:

@@ -1,42 +1,20 @@
-"""The next unsigned metadata: pure functions from what is and what is wanted to files (DESIGN section 4).
-
-Every function returns *edits*: the bytes of each metadata file that changes, by path. The same input
-gives the same bytes; the time is an argument. Nothing here signs. Where an event proposes the same
-content already, its file is given back as it stands: moving an expiry by some minutes is no reason to
-void signatures.
-"""
+"""Releases and files: the next version of targets roles."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
-from datetime import datetime, timezone
-from typing import Any
+from datetime import datetime
 
 from packaging.version import Version
-from securesystemslib.signer import Key
-from tuf.api.metadata import DelegatedRole, Delegations, Metadata, Role, Root, TargetFile, Targets
+from tuf.api.metadata import DelegatedRole, TargetFile
 
 from keyturn.client.releases import release as release_of
 from keyturn.errors import RefusedError, UsageError
-from keyturn.policy import Duration, Period, Policy, RolePolicy
-from keyturn.state import (
-    HISTORY,
-    METADATA,
-    ONLINE,
-    Extension,
-    Owner,
-    RoleFile,
-    State,
-    canonical,
-    delegations_of,
-    render_metadata,
-    targets_of,
-)
-from keyturn.verify import period_of, why_unsafe
-
-Edits = Mapping[str, bytes]
+from keyturn.propose.drafting import Edits, draft, expiry, period_for, role_file, same_content
+from keyturn.state import RoleFile, State, delegations_of, targets_of
+from keyturn.verify import why_unsafe
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,84 +77,6 @@ class Release:
         )
 
 
-def founding(policy: Policy, keys: Mapping[str, Key], now: datetime) -> Edits:
-    """Version 1 of every offline role.
-
-    Args:
-        policy: What is wanted.
-        keys: A proven public key for each login that the policy names, and for ``online``.
-        now: Time of the proposal, UTC.
-
-    Raises:
-        UsageError: A key is missing.
-    """
-    by_login = {login.lower(): key for login, key in keys.items()}
-    for login in (*policy.logins, "online"):
-        if login.lower() not in by_login:
-            raise UsageError(f"the key of {login} is missing", where=f"keyring/{login}.pub")
-    root = _new_root(policy, by_login, now)
-    files: dict[str, Root | Targets] = {"root": root, "targets": _new_targets(policy, by_login, now)}
-    for delegation in policy.delegations:
-        files[delegation.name] = Targets(version=1, expires=_expiry(now, delegation.role.period.expires))
-    edits = {f"{METADATA}{name}.json": _unsigned(signed) for name, signed in files.items()}
-    edits[f"{HISTORY}1.root.json"] = edits[f"{METADATA}root.json"]
-    return edits
-
-
-def _new_root(policy: Policy, keys: Mapping[str, Key], now: datetime) -> Root:
-    online = keys["online"]
-    roles = {
-        "root": _role(policy.root, keys),
-        "targets": _role(policy.targets, keys),
-        "snapshot": Role([online.keyid], 1),
-        "timestamp": Role([online.keyid], 1),
-    }
-    owners = {
-        keys[login.lower()].keyid: Owner(login) for login in (*policy.root.signers, *policy.targets.signers)
-    }
-    periods = {
-        "root": policy.root.period,
-        "targets": policy.targets.period,
-        "snapshot": policy.online.snapshot,
-        "timestamp": policy.online.timestamp,
-    }
-    return Root(
-        version=1,
-        expires=_expiry(now, policy.root.period.expires),
-        keys={key.keyid: key for key in keys.values() if key.keyid in owners or key.keyid == online.keyid},
-        roles=roles,
-        consistent_snapshot=True,
-        unrecognized_fields=_extension({**owners, online.keyid: ONLINE}, periods),
-    )
-
-
-def _new_targets(policy: Policy, keys: Mapping[str, Key], now: datetime) -> Targets:
-    targets = Targets(version=1, expires=_expiry(now, policy.targets.period.expires))
-    if not policy.delegations:
-        return targets
-    roles = {}
-    owners: dict[str, Owner] = {}
-    for delegation in policy.delegations:
-        role = _role(delegation.role, keys)
-        roles[delegation.name] = DelegatedRole(
-            delegation.name, role.keyids, role.threshold, delegation.terminating, paths=list(delegation.paths)
-        )
-        owners.update({keys[login.lower()].keyid: Owner(login) for login in delegation.role.signers})
-    targets.delegations = Delegations(
-        keys={key.keyid: key for key in keys.values() if key.keyid in owners}, roles=roles
-    )
-    targets.unrecognized_fields = _extension(owners, {d.name: d.role.period for d in policy.delegations})
-    return targets
-
-
-def _role(wanted: RolePolicy, keys: Mapping[str, Key]) -> Role:
-    return Role([keys[login.lower()].keyid for login in wanted.signers], wanted.threshold)
-
-
-def _extension(owners: Mapping[str, Owner], periods: Mapping[str, Period]) -> dict[str, Any]:
-    return {"x-keyturn": Extension(signers=owners, periods=periods).to_dict()}
-
-
 def release(
     state: State, releases: Iterable[Release], now: datetime, *, earlier: Earlier | None = None
 ) -> Edits:
@@ -192,7 +92,7 @@ def release(
         RefusedError: A version is released already, with other content.
     """
     wanted: dict[str, TargetFile | None] = {}
-    released = list(targets_of(_targets_file(state, "targets")).targets.values())
+    released = list(targets_of(role_file(state, "targets")).targets.values())
     for item in releases:
         if any(_contradicts(target, item) for target in released):
             raise RefusedError(
@@ -247,17 +147,10 @@ def _responsible(state: State, path: str, earlier: Earlier | None, *, removing: 
                 return file.role
     if removing:
         raise UsageError("is listed by no role, so it cannot be removed", where=path)
-    for delegation in delegations_of(_targets_file(state, "targets")):
+    for delegation in delegations_of(role_file(state, "targets")):
         if isinstance(delegation.role, DelegatedRole) and delegation.role.is_delegated_path(path):
             return delegation.name
     return "targets"
-
-
-def _targets_file(state: State, role: str) -> RoleFile:
-    file = state.role(role)
-    if file is None:
-        raise RefusedError(f"main has no readable {role} role", where=f"{METADATA}{role}.json")
-    return file
 
 
 def _edit_roles(
@@ -269,7 +162,7 @@ def _edit_roles(
     """Apply edits to targets roles, on top of what the event proposes already."""
     edits: dict[str, bytes] = {}
     for role in dict.fromkeys((*wanted, *(earlier.roles if earlier else ()))):
-        before = _targets_file(state, role)
+        before = role_file(state, role)
         data = _edit_role(state, before, wanted.get(role, {}), now, earlier)
         if data is not None:
             edits[before.path] = data
@@ -290,36 +183,8 @@ def _edit_role(
             signed.targets.pop(path, None)
         else:
             signed.targets[path] = target
-    if _same_content(signed, targets_of(before)):
+    if same_content(signed, targets_of(before)):
         return None
     signed.version = before.version + 1
     proposed = earlier.event.role(before.role) if earlier else None
-    if proposed and proposed.version == signed.version and _same_content(signed, targets_of(proposed)):
-        return proposed.data
-    signed.expires = _expiry(now, _period(state, before.role))
-    return _unsigned(signed)
-
-
-def _same_content(one: Targets, other: Targets) -> bool:
-    def content(signed: Targets) -> bytes:
-        document = signed.to_dict()
-        return canonical({name: document[name] for name in document if name not in ("version", "expires")})
-
-    return content(one) == content(other)
-
-
-def _period(state: State, role: str) -> Duration:
-    for delegation in state.delegations_to(role):
-        period = period_of(delegation)
-        if period:
-            return period.expires
-    raise RefusedError(f"no signed metadata gives a period for the role {role}", where=role)
-
-
-def _expiry(now: datetime, period: Duration) -> datetime:
-    return (now + period.delta).astimezone(timezone.utc).replace(microsecond=0)
-
-
-def _unsigned(signed: Root | Targets) -> bytes:
-    metadata: Metadata[Any] = Metadata(signed)
-    return render_metadata(metadata)
+    return draft(signed, proposed, expiry(now, period_for(state, before.role)))
