@@ -92,6 +92,11 @@ fmt: $(DEV)  ## format the code and apply the fixes that are safe
 	@.venv/bin/ruff check --quiet --fix-only .
 	@.venv/bin/ruff format --quiet .
 
+.PHONY: docs
+docs: $(DEV)  ## rewrite what comes from tables: docs/policy.md and the schema of keyturn.yml
+	@echo "==> generated files"
+	@.venv/bin/python tests/generated_files.py
+
 .PHONY: bench
 bench: $(DEV)  ## measure, and rewrite docs/BENCHMARKS.md
 	@echo "==> benchmarks"

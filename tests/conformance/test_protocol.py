@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from conformance.world import ALICE, BOTH, EXECUTABLE, HELD, Here
 
 @BOTH
 def test_init_makes_the_root_trusted_and_asks_for_nothing(here: Here) -> None:
+    shutil.rmtree(here.metadata)
+
+    assert here.init().done
     assert here.held() == {"root": 1}
     assert (here.metadata / "root.json").read_bytes() == here.repository.first_root
     assert here.site.asked == []
@@ -140,7 +144,9 @@ def test_a_server_that_is_not_there_fails(here: Here) -> None:
     assert here.run(*words).refusal == ("network", "")
 
 
-@pytest.mark.parametrize("name", [".", "..", "../../escaped", "/escaped", "a/../../escaped", "a\\b", "x" * 300])
+@pytest.mark.parametrize(
+    "name", [".", "..", "../../escaped", "/escaped", "a/../../escaped", "a\\b", "x" * 300]
+)
 def test_a_target_never_leaves_its_directory(here: Here, name: str) -> None:
     here.repository.add_target(name, b"content")
     here.repository.release("targets")

@@ -66,7 +66,10 @@ def test_roots_are_followed_one_by_one_until_there_is_none(here: Here) -> None:
 
     assert here.refresh().done
     assert here.held() == {**HELD, "root": 4}
-    assert here.site.asked[:5] == [*(f"metadata/{n}.root.json" for n in (2, 3, 4, 5)), "metadata/timestamp.json"]
+    assert here.site.asked[:5] == [
+        *(f"metadata/{n}.root.json" for n in (2, 3, 4, 5)),
+        "metadata/timestamp.json",
+    ]
 
 
 def test_a_gap_in_the_roots_ends_the_walk(here: Here) -> None:
@@ -78,7 +81,9 @@ def test_a_gap_in_the_roots_ends_the_walk(here: Here) -> None:
 
 
 @pytest.mark.parametrize("status", [HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE])
-def test_a_server_that_may_have_a_next_root_is_not_believed_to_have_none(here: Here, status: HTTPStatus) -> None:
+def test_a_server_that_may_have_a_next_root_is_not_believed_to_have_none(
+    here: Here, status: HTTPStatus
+) -> None:
     here.site.status["metadata/2.root.json"] = status
 
     assert here.refresh().refusal == ("network", "")
@@ -385,7 +390,9 @@ def test_another_timestamp_of_the_same_version_is_passed_over(here: Here) -> Non
 
 
 @pytest.mark.parametrize("hashed", [(), ("sha256",)], ids=["by version", "by hash"])
-def test_a_newer_timestamp_that_lists_an_older_snapshot_is_refused(here: Here, hashed: tuple[str, ...]) -> None:
+def test_a_newer_timestamp_that_lists_an_older_snapshot_is_refused(
+    here: Here, hashed: tuple[str, ...]
+) -> None:
     here.repository.hashed = hashed
     here.repository.release("targets")
     here.refresh()
@@ -421,7 +428,9 @@ def test_a_newer_snapshot_that_lists_older_targets_is_refused(here: Here, hashed
     assert (here.held()["snapshot"], here.held()["targets"]) == (2, 2)
 
 
-def test_a_newer_snapshot_that_lists_an_older_role_is_refused_before_that_role_is_looked_at(here: Here) -> None:
+def test_a_newer_snapshot_that_lists_an_older_role_is_refused_before_that_role_is_looked_at(
+    here: Here,
+) -> None:
     here.repository.delegate("targets", "plugins")
     here.repository.release("plugins", "targets")
     here.repository.release("plugins")

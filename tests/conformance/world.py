@@ -194,7 +194,9 @@ class Repository:
     def target_names(self, target: TargetFile) -> list[str]:
         """Where a target lies; its path is a piece of a URL, so what is percent-encoded in it stays so."""
         directory, slash, name = target.path.rpartition("/")
-        prefixes = [f"{digest}." for digest in target.hashes.values()] if self.root.consistent_snapshot else [""]
+        prefixes = (
+            [f"{digest}." for digest in target.hashes.values()] if self.root.consistent_snapshot else [""]
+        )
         return [f"targets/{quote(directory + slash + prefix + name, safe=_SAFE)}" for prefix in prefixes]
 
 

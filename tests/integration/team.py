@@ -96,6 +96,13 @@ class Team:
                 return pin.digest
         raise AssertionError("nobody has pinned a root yet")
 
+    def trusting(self, name: str) -> Person:
+        """Somebody who got the root digest from a founder and pinned it."""
+        pins = (person.context.remembered.pin() for person in self.people.values())
+        first = next(pin for pin in pins if pin)
+        self.person(name).context.remembered.write_pin(first.data)
+        return self.person(name)
+
     def init(self, signers: Sequence[str] = ("alice", "bob"), threshold: int = 2) -> found.Founded:
         return found.init(
             self.person(signers[0]).context,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+from copy import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,10 @@ from click.testing import CliRunner, Result
 from integration.team import NOW, Person, Team
 from keyturn.cli.entry import cli
 from keyturn.cli.output import Output
+from keyturn.forge.local import LocalForge
 from keyturn.git import Git
+
+pytestmark = pytest.mark.slow
 
 TOPIC = "release-hello-1.0"
 AT = f"{NOW:%Y-%m-%dT%H:%M:%SZ}"
@@ -25,6 +30,8 @@ def _environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "no-gitconfig"))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
 
 
 @pytest.fixture
@@ -34,12 +41,53 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Output, "can_confirm", True)
 
 
+class Prototype:
+    """A team whose founding takes seconds, so it is done once; each test gets it back as it was then."""
+
+    def __init__(self, base: Path) -> None:
+        self._base = base
+        self._team = Team(base / "team")
+        self._team.found()
+        self._keep("founded")
+        self._team.propose("1.0")
+        self._keep("released")
+
+    def _keep(self, name: str) -> None:
+        shutil.copytree(self._team.base, self._base / name, symlinks=True)
+
+    def restored(self, name: str) -> Team:
+        """The team as it was: at the same place, since clones and pins name it."""
+        shutil.rmtree(self._team.base)
+        shutil.copytree(self._base / name, self._team.base, symlinks=True)
+        team = copy(self._team)
+        team.people = {who: _reopened(person) for who, person in self._team.people.items()}
+        return team
+
+
+def _reopened(person: Person) -> Person:
+    forge = LocalForge(Git.open(person.clone), "origin")
+    return replace(person, context=replace(person.context, forge=forge))
+
+
+@pytest.fixture(scope="module")
+def prototype(tmp_path_factory: pytest.TempPathFactory) -> Prototype:
+    base = tmp_path_factory.mktemp("prototype")
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("GIT_CONFIG_GLOBAL", str(base / "no-gitconfig"))
+        environment.setenv("GIT_CONFIG_NOSYSTEM", "1")
+        return Prototype(base)
+
+
 @pytest.fixture
-def released(team: Team) -> Team:
+def founded(prototype: Prototype) -> Team:
+    """A founded repository without an open event."""
+    return prototype.restored("founded")
+
+
+@pytest.fixture
+def released(prototype: Prototype) -> Team:
     """A founded repository with a release that nobody has signed yet."""
-    team.found()
-    team.propose("1.0")
-    return team
+    return prototype.restored("released")
 
 
 def home(person: Person) -> Path:
@@ -291,8 +339,9 @@ def test_a_second_payload_is_refused_with_the_first_and_the_words_that_permit_it
     alice = released.person("alice")
     agreed = expected(alice)
     run(alice, "sign", TOPIC, *key(alice), *agreed)
-    (released.bundle("1.0") / "hello").write_text("#!/bin/sh\necho another\n")
-    proposed = run(alice, "propose", "release", "hello", "1.0", released.bundle("1.0"))
+    other = released.bundle("1.0")
+    (other / "hello").write_text("#!/bin/sh\necho another\n")
+    proposed = run(alice, "propose", "release", "hello", "1.0", other)
     assert "left behind: the signatures of alice, made on the earlier payload" in proposed.stdout
     line = ("sign", TOPIC, *key(alice), *expected(alice))
     refused = run(alice, "--json", *line)
@@ -395,9 +444,8 @@ def test_a_policy_that_would_not_do_is_explained_line_by_line(
 # Looking
 
 
-def test_without_events_status_is_done(team: Team) -> None:
-    team.found()
-    done = run(team.person("alice"), "status")
+def test_without_events_status_is_done(founded: Team) -> None:
+    done = run(founded.person("alice"), "status")
     assert (done.exit_code, done.stdout) == (0, "no open signing events\n")
 
 
@@ -431,10 +479,9 @@ def test_diff_is_done_whatever_the_state(released: Team) -> None:
     assert "+ target-added hello/hello-1.0.tar.gz" in done.stdout
 
 
-def test_names_from_the_repository_cannot_paint_the_terminal(team: Team) -> None:
-    team.found()
-    team.push_file("sign/x\u202ey", "keyturn.yml", b"version: 1\nname: \x1b[2Jacme\n")
-    alice = team.person("alice")
+def test_names_from_the_repository_cannot_paint_the_terminal(founded: Team) -> None:
+    founded.push_file("sign/x\u202ey", "keyturn.yml", b"version: 1\nname: \x1b[2Jacme\n")
+    alice = founded.person("alice")
     for words in (["status"], ["status", "x\u202ey"], ["diff", "x\u202ey"]):
         done = run(alice, *words)
         assert "\u202e" not in done.output
@@ -444,9 +491,8 @@ def test_names_from_the_repository_cannot_paint_the_terminal(team: Team) -> None
 # Proposing
 
 
-def test_target_files_are_proposed_replaced_and_removed(team: Team, tmp_path: Path) -> None:
-    team.found()
-    alice = team.person("alice")
+def test_target_files_are_proposed_replaced_and_removed(founded: Team, tmp_path: Path) -> None:
+    alice = founded.person("alice")
     (tmp_path / "news").write_text("one\n")
     line = ("propose", "files", f"news.txt={tmp_path}/news")
     made = run(alice, "--json", *line)
@@ -494,21 +540,22 @@ def publish(team: Team, out: Path) -> Result:
     return run(alice, "--json", "publish", "--out", out, "--no-live", *key(team.person("publisher")))
 
 
-def test_what_was_published_is_verified_from_a_root_and_only_from_a_root(team: Team, tmp_path: Path) -> None:
-    team.found()
-    team.release("1.0")
-    alice, site = team.person("alice"), tmp_path / "site"
-    made = document(publish(team, site))
+def test_what_was_published_is_verified_from_a_root_and_only_from_a_root(
+    founded: Team, tmp_path: Path
+) -> None:
+    founded.release("1.0")
+    alice, site = founded.person("alice"), tmp_path / "site"
+    made = document(publish(founded, site))
     assert (made["signed"], made["changed"]) == (
         [{"role": "snapshot", "version": 1}, {"role": "timestamp", "version": 1}],
         True,
     )
-    assert document(publish(team, site))["changed"] is False
+    assert document(publish(founded, site))["changed"] is False
     root = ("--root", site / "metadata/1.root.json")
     assert run(alice, "verify", site, *root).stdout == f"valid: site {site}\n"
-    assert run(alice, "verify", site, "--root-digest", team.root_digest).exit_code == 0
+    assert run(alice, "verify", site, "--root-digest", founded.root_digest).exit_code == 0
     assert reason(run(alice, "--json", "verify", site)) == (3, "no-pin")
-    assert run(alice, "verify", site, *root, "--root-digest", team.root_digest).exit_code == 2
+    assert run(alice, "verify", site, *root, "--root-digest", founded.root_digest).exit_code == 2
     shutil.rmtree(site / "targets")
     broken = run(alice, "--json", "verify", site, *root)
     assert broken.exit_code == 3
@@ -516,20 +563,18 @@ def test_what_was_published_is_verified_from_a_root_and_only_from_a_root(team: T
     assert {finding["severity"] for finding in document(broken)["findings"]} == {"error"}
 
 
-def test_a_branch_is_verified_from_the_pin(team: Team, tmp_path: Path) -> None:
-    team.found()
-    alice = team.person("alice")
+def test_a_branch_is_verified_from_the_pin(founded: Team, tmp_path: Path) -> None:
+    alice = founded.person("alice")
     assert run(alice, "verify", "main").stdout == "valid: repository main\n"
     assert reason(run(alice, "--json", "verify", "main", config=tmp_path / "new")) == (3, "no-pin")
     assert run(alice, "verify", "no-such-branch").exit_code == 2
 
 
-def test_publishing_without_a_pin_is_refused(team: Team, tmp_path: Path) -> None:
-    team.found()
-    alice = team.person("alice")
-    line = ("--json", "publish", "--out", tmp_path / "site", "--no-live", *key(team.person("publisher")))
+def test_publishing_without_a_pin_is_refused(founded: Team, tmp_path: Path) -> None:
+    alice = founded.person("alice")
+    line = ("--json", "publish", "--out", tmp_path / "site", "--no-live", *key(founded.person("publisher")))
     assert reason(run(alice, *line, config=tmp_path / "new")) == (3, "no-pin")
-    assert run(alice, *line, "--root-digest", team.root_digest, config=tmp_path / "new").exit_code == 0
+    assert run(alice, *line, "--root-digest", founded.root_digest, config=tmp_path / "new").exit_code == 0
 
 
 # Without a clone

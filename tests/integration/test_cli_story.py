@@ -154,8 +154,8 @@ def test_found_release_publish_and_update(tmp_path: Path) -> None:
         assert carol.read("verify", url, "--root", root, code=3)["valid"] is False
 
 
-# The child takes the terminal as its own, so that ^C reaches it; and it listens to it, which a test run in the
-# background may have been told not to.
+# The child takes the terminal as its own, so that ^C reaches it, and listens to it: what is started in the
+# background of a shell inherits that it does not.
 AT_A_TERMINAL = """
 import fcntl, os, signal, sys, termios
 os.setsid()

@@ -91,7 +91,19 @@ def test_keys_are_settled_once_the_payload_is_proposed(team: Team) -> None:
     team.join("alice", "bob")
     mallory = team.person("mallory")
     with pytest.raises(UsageError, match="keys are settled"):
-        found.join(mallory.context, found.FOUNDING, "alice", mallory.key)
+        found.join(mallory.context, found.FOUNDING, "alice", mallory.key, replacing=True)
+
+
+def test_another_key_under_a_taken_login_is_refused_unless_its_owner_says_so(team: Team) -> None:
+    team.init()
+    team.join("alice")
+    second = team.person("alice-again").key
+    with pytest.raises(UsageError) as refusal:
+        found.join(team.person("alice").context, found.FOUNDING, "alice", second)
+    assert refusal.value.reason == "has-key"
+    found.join(team.person("alice").context, found.FOUNDING, "alice", second, replacing=True)
+    joined = team.join("bob")
+    assert joined.proposed
 
 
 def test_a_repository_is_founded_once(team: Team) -> None:

@@ -33,7 +33,7 @@ def findings(team: Team, site: Path) -> list[str]:
 def test_a_published_site_verifies_and_is_recorded(team: Team, tmp_path: Path) -> None:
     team.found()
     team.release("1.0")
-    result = publishing.publish(team.publisher(), tmp_path / "site", team.online)
+    result = publishing.publish(team.publisher(), tmp_path / "site", [team.online])
     assert result.signed == (("snapshot", 1), ("timestamp", 1))
     assert findings(team, tmp_path / "site") == []
     forge = team.person("alice").context.forge
@@ -44,7 +44,7 @@ def test_a_published_site_verifies_and_is_recorded(team: Team, tmp_path: Path) -
 
 def test_main_never_holds_online_metadata(team: Team, tmp_path: Path) -> None:
     team.found()
-    publishing.publish(team.publisher(), tmp_path / "site", team.online)
+    publishing.publish(team.publisher(), tmp_path / "site", [team.online])
     forge = team.person("alice").context.forge
     forge.refresh()
     paths = forge.tree(forge.main()).entries()
@@ -53,29 +53,29 @@ def test_main_never_holds_online_metadata(team: Team, tmp_path: Path) -> None:
 
 def test_nothing_new_needs_no_key_and_signs_nothing(team: Team, tmp_path: Path) -> None:
     team.found()
-    publishing.publish(team.publisher(), tmp_path / "site", team.online)
-    again = publishing.publish(team.publisher(), tmp_path / "site", None)
+    publishing.publish(team.publisher(), tmp_path / "site", [team.online])
+    again = publishing.publish(team.publisher(), tmp_path / "site", [])
     assert again.signed == ()
     assert not again.changed
 
 
 def test_a_due_timestamp_is_renewed_alone(team: Team, tmp_path: Path) -> None:
     team.found()
-    publishing.publish(team.publisher(), tmp_path / "site", team.online)
-    later = publishing.publish(team.publisher(NOW + days(2.5)), tmp_path / "site", team.online)
+    publishing.publish(team.publisher(), tmp_path / "site", [team.online])
+    later = publishing.publish(team.publisher(NOW + days(2.5)), tmp_path / "site", [team.online])
     assert later.signed == (("timestamp", 2),)
 
 
 def test_without_a_key_what_is_due_is_said(team: Team, tmp_path: Path) -> None:
     team.found()
     with pytest.raises(UsageError, match="snapshot has to be signed"):
-        publishing.publish(team.publisher(), tmp_path / "site", None)
+        publishing.publish(team.publisher(), tmp_path / "site", [])
 
 
 def test_a_key_that_is_not_the_online_key_is_refused(team: Team, tmp_path: Path) -> None:
     team.found()
     with pytest.raises(RefusedError) as refusal:
-        publishing.publish(team.publisher(), tmp_path / "site", team.person("mallory").key)
+        publishing.publish(team.publisher(), tmp_path / "site", [team.person("mallory").key])
     assert refusal.value.reason == "foreign-key"
 
 
@@ -83,7 +83,7 @@ def test_nothing_is_published_without_a_trusted_root(team: Team, tmp_path: Path)
     team.found()
     context = team.person("publisher").context
     with pytest.raises(RefusedError) as refusal:
-        publishing.publish(context, tmp_path / "site", team.online)
+        publishing.publish(context, tmp_path / "site", [team.online])
     assert refusal.value.reason == "no-pin"
 
 
@@ -93,7 +93,7 @@ def test_a_directory_that_is_no_site_is_left_alone(team: Team, tmp_path: Path) -
     home.mkdir()
     (home / "letter.txt").write_text("dear")
     with pytest.raises(UsageError) as refusal:
-        publishing.publish(team.publisher(), home, team.online)
+        publishing.publish(team.publisher(), home, [team.online])
     assert refusal.value.reason == "not-a-site"
     assert (home / "letter.txt").read_text() == "dear"
 
@@ -102,7 +102,7 @@ def test_nothing_is_published_before_founding(team: Team, tmp_path: Path) -> Non
     team.init()
     context = replace(team.person("publisher").context, root_digest="0" * 64)
     with pytest.raises(UsageError, match="not founded"):
-        publishing.publish(context, tmp_path / "site", team.online)
+        publishing.publish(context, tmp_path / "site", [team.online])
 
 
 def test_an_unsigned_merge_by_somebody_with_push_rights_is_not_published(team: Team, tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_an_unsigned_merge_by_somebody_with_push_rights_is_not_published(team: T
     forge.refresh()
     forge.merge(topic, "looks fine", Identity("mallory", "m@example.org"), NOW)
     with pytest.raises(RefusedError, match="1 of 2 signatures"):
-        publishing.publish(team.publisher(), tmp_path / "site", team.online)
+        publishing.publish(team.publisher(), tmp_path / "site", [team.online])
     assert not (tmp_path / "site").exists()
 
 
@@ -129,33 +129,33 @@ def test_a_publish_that_dies_is_healed_by_the_next(
         owner = publishing if step == "write_directory" else type(publisher.forge)
         crash.setattr(owner, step, lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
-            publishing.publish(publisher, tmp_path / "site", team.online)
-    result = publishing.publish(publisher, tmp_path / "site", team.online)
+            publishing.publish(publisher, tmp_path / "site", [team.online])
+    result = publishing.publish(publisher, tmp_path / "site", [team.online])
     assert findings(team, tmp_path / "site") == []
     assert result.timestamp == 1
 
 
 def test_no_version_serves_two_contents_when_only_the_live_site_remembers(team: Team, tmp_path: Path) -> None:
     team.found()
-    publishing.publish(team.publisher(), tmp_path / "site", team.online)
+    publishing.publish(team.publisher(), tmp_path / "site", [team.online])
     live = Site(DirectoryTree(tmp_path / "site"))
     git = team.person("publisher").context.forge._git
     git.run("push", "--quiet", "origin", f":refs/heads/{STAGED}", f":refs/heads/{PUBLISHED}")
     team.release("1.0")
     result = publishing.publish(
-        team.publisher(), tmp_path / "new", team.online, lambda _: Served(live, "from the test")
+        team.publisher(), tmp_path / "new", [team.online], lambda _: Served(live, "from the test")
     )
     assert result.signed == (("snapshot", 2), ("timestamp", 2))
 
 
 def test_a_tampered_record_of_the_last_publication_is_not_believed(team: Team, tmp_path: Path) -> None:
     team.found()
-    publishing.publish(team.publisher(), tmp_path / "site", team.online)
+    publishing.publish(team.publisher(), tmp_path / "site", [team.online])
     team.push_file(PUBLISHED, "metadata/timestamp.json", b"{}")
     team.push_file(PUBLISHED, "targets/evil.bin", b"evil")
     team.push_file(STAGED, "metadata/1.targets.json", b"{}")
     team.release("1.0")
-    publishing.publish(team.publisher(), tmp_path / "again", team.online)
+    publishing.publish(team.publisher(), tmp_path / "again", [team.online])
     assert findings(team, tmp_path / "again") == []
     assert not (tmp_path / "again/targets/evil.bin").exists()
 
@@ -163,13 +163,13 @@ def test_a_tampered_record_of_the_last_publication_is_not_believed(team: Team, t
 def test_what_clients_in_flight_need_stays_until_it_is_old(team: Team, tmp_path: Path) -> None:
     team.found()
     team.release("1.0")
-    publishing.publish(team.publisher(), tmp_path / "site", team.online)
+    publishing.publish(team.publisher(), tmp_path / "site", [team.online])
     team.release("1.1")
-    publishing.publish(team.publisher(), tmp_path / "site", team.online)
+    publishing.publish(team.publisher(), tmp_path / "site", [team.online])
     assert (tmp_path / "site/metadata/1.snapshot.json").is_file()
     assert (tmp_path / "site/metadata/2.targets.json").is_file()
     much_later = team.publisher(NOW + days(100))
-    publishing.publish(much_later, tmp_path / "site", team.online)
+    publishing.publish(much_later, tmp_path / "site", [team.online])
     assert not (tmp_path / "site/metadata/1.snapshot.json").exists()
     assert not (tmp_path / "site/metadata/2.targets.json").exists()
     assert (tmp_path / "site/metadata/1.root.json").is_file()
@@ -189,7 +189,7 @@ def test_a_tree_that_a_client_would_refuse_is_not_handed_out(
 
     monkeypatch.setattr(trial, "write_directory", lossy)
     with pytest.raises(RefusedError) as refusal:
-        publishing.publish(team.publisher(), tmp_path / "site", team.online)
+        publishing.publish(team.publisher(), tmp_path / "site", [team.online])
     assert refusal.value.reason == "trial"
     assert not (tmp_path / "site").exists()
     team.person("publisher").context.forge.refresh()
@@ -204,7 +204,7 @@ def test_ngclient_updates_from_one_publication_to_the_next(team: Team, tmp_path:
     store.mkdir()
     for version in ("1.0", "1.1"):
         team.release(version)
-        publishing.publish(team.publisher(today), site, team.online)
+        publishing.publish(team.publisher(today), site, [team.online])
         with trial.serve_directory(site) as url:
             updater = Updater(
                 metadata_dir=str(store),
@@ -230,7 +230,7 @@ def test_tuf_js_updates_from_one_publication_to_the_next(team: Team, tmp_path: P
     seen = []
     for version in ("1.0", "1.1"):
         team.release(version)
-        publishing.publish(team.publisher(today), site, team.online)
+        publishing.publish(team.publisher(today), site, [team.online])
         root = store / "metadata/root.json"
         if not root.exists():
             root.write_bytes((site / "metadata/1.root.json").read_bytes())
@@ -249,7 +249,7 @@ def test_tuf_js_updates_from_one_publication_to_the_next(team: Team, tmp_path: P
 def test_the_role_files_on_the_site_are_the_bytes_in_git(team: Team, tmp_path: Path) -> None:
     team.found()
     team.release("1.0")
-    publishing.publish(team.publisher(), tmp_path / "site", team.online)
+    publishing.publish(team.publisher(), tmp_path / "site", [team.online])
     forge = team.person("alice").context.forge
     forge.refresh()
     main = forge.tree(forge.main())

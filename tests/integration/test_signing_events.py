@@ -56,11 +56,8 @@ def test_a_second_signature_by_the_same_key_changes_nothing(proposed: Team) -> N
 
 
 def test_a_foreign_key_is_refused_before_anything_is_signed(proposed: Team) -> None:
-    proposed.person("mallory").context.remembered.write_pin(
-        (proposed.person("alice").context.remembered.pin() or pytest.fail("no pin")).data
-    )
     with pytest.raises(RefusedError) as refusal:
-        proposed.person("mallory").prepare(TOPIC)
+        proposed.trusting("mallory").prepare(TOPIC)
     assert refusal.value.reason == "foreign-key"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Collection, Iterator
@@ -161,7 +162,7 @@ def test_every_field_with_a_shape_of_its_own_is_refused_somewhere_in_the_corpus(
 _NAMES = st.sampled_from(["plugins", "root", "Plug", "a.b", "../x", "", "signers", "tool", "x\n", "\u0430"])
 _TEXTS = st.sampled_from(
     ["alice", "a--b", "bob\n", "online", "30d", "0d", "30d\n", "20MB", "20MiB", "git", "directory", "s3",
-     "env:A", "vault:x", "https://x.org/a/", "http://ä/", "a/*", "a\0", "main", "-x", "true", "1", "2026-01-01"]
+     "env:A", "https://x.org/a/", "http://ä/", "a/*", "a\0", "main", "-x", "true", "1", "2026-01-01"]
 )  # fmt: skip
 _SCALARS = (
     st.none()
@@ -216,7 +217,7 @@ def _later(document: dict[str, Any]) -> bool:
     return isinstance(version, int) and version > 1
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(document=_documents())
 def test_parser_and_schema_find_fault_with_the_shape_of_the_same_fields(document: dict[str, Any]) -> None:
     written = yaml.dump(document, Dumper=_Written)
@@ -227,7 +228,7 @@ def test_parser_and_schema_find_fault_with_the_shape_of_the_same_fields(document
     assert found == ({"version"} & refused if _later(document) else refused)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(document=_documents())
 def test_every_problem_of_sense_is_one_that_the_page_lists(document: dict[str, Any]) -> None:
     for problem in problems_of(yaml.dump(document, Dumper=_Written).encode()):
@@ -272,12 +273,11 @@ def _schemas(made: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 @pytest.mark.parametrize("field", [field for field in FIELDS if field.pattern], ids=lambda field: field.path)
 def test_patterns_mean_the_same_to_python_and_to_ecmascript(field: Field) -> None:
-    # No flags, classes, anchors or groups on which the two differ; a dot would leave out other line breaks.
     outside_of_sets = re.sub(r"\[(?:\\.|[^\]\\])*\]", "", field.pattern)
 
-    assert not re.search(r"\\[^x\[\]]|\(\?(?!:|=)|[$^]|\.", outside_of_sets.replace(r"\.", ""))
-    assert not re.search(r"\\[a-wyzA-Z]", field.pattern)
-    assert "`" not in field.pattern
+    assert set(re.findall(r"\\.", field.pattern)) <= {r"\x", r"\[", r"\]"}
+    assert set(re.findall(r"\(\?.", outside_of_sets)) <= {"(?:", "(?="}
+    assert not set("^$.") & set(outside_of_sets)
 
 
 def test_the_schema_ships_with_the_package() -> None:
@@ -297,11 +297,20 @@ def test_generated_files_are_those_that_the_tables_make(name: str) -> None:
 
 
 def _blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", page(), re.M | re.S)
+    return [
+        text for kind, text in re.findall(r"^```(\w*)\n(.*?)^```$", page(), re.M | re.S) if kind == language
+    ]
 
 
 def test_the_page_begins_with_the_command() -> None:
     assert page().index("$ keyturn init ") < page().index("## ")
+
+
+@pytest.mark.parametrize("line", re.findall(r"^\$ (keyturn .*)$", page(), re.M))
+def test_the_commands_of_the_page_are_commands(line: str) -> None:
+    command = [sys.executable, "-m", *shlex.split(line), "--help"]
+
+    assert subprocess.run(command, check=False, capture_output=True).returncode == 0
 
 
 def test_the_complete_example_is_a_policy_that_gives_every_field() -> None:
@@ -341,7 +350,7 @@ def test_the_page_tells_type_default_and_example_of_every_field() -> None:
     for field in FIELDS[1:]:
         holder = field.path.removesuffix("[]").removesuffix(".*")
         section = by_title[holder.replace("*", "NAME")]
-        expected = [field.pattern, field.form, *field.choices]
+        expected = [field.pattern, *(field.choices or [field.form])]
         if field.name not in ("[]", "*"):
             expected += [field.doc, f"Example: `{field.written()}`", "Required" if field.required else ""]
         if field.default is not None:

@@ -23,7 +23,9 @@ COMMANDS = (
     Entry("key", "make a key, or show the public facts of one", "keyturn.cli.commands.key", "key"),
     Entry("init", "found a repository in an empty remote", "keyturn.cli.commands.found", "init"),
     Entry("join", "enter your own key into a founding event", "keyturn.cli.commands.found", "join"),
-    Entry("propose", "propose a release or files to be signed", "keyturn.cli.commands.propose", "propose"),
+    Entry(
+        "propose", "propose a release, files, a policy or renewals", "keyturn.cli.commands.propose", "propose"
+    ),
     Entry("status", "how far signing events are, and what to do next", "keyturn.cli.commands.look", "status"),
     Entry("diff", "what a signing event changes", "keyturn.cli.commands.look", "diff"),
     Entry(

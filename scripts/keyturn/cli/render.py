@@ -12,6 +12,7 @@ from keyturn.flow.checking import Checked
 from keyturn.flow.events import Status
 from keyturn.flow.publishing import PublishedSite
 from keyturn.flow.signing import Delivered, Preparation, Turn
+from keyturn.signing import KeySigner
 from keyturn.state import fingerprint, short_fingerprint
 from keyturn.verify import (
     Count,

@@ -284,7 +284,7 @@ ATTACKS = (
     ),
     Attack(
         "ledger",
-        "A second payload is put before a signer for a version that she signed",
+        "A second payload for a version that the signer has signed",
         "mallory may push to the git remote; both payloads together would let two truths be served.",
         "ledger",
         second_payload,

@@ -30,7 +30,7 @@ from keyturn.errors import EnvironmentFault, ExitCode, UsageError
 FOUNDING = "founding"
 AGO = timedelta(days=4)
 """How long ago the repository was founded: longer than a timestamp lasts."""
-_TITLE = 72
+_TITLE = 60
 
 
 @dataclass(frozen=True, slots=True)

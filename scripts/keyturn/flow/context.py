@@ -176,7 +176,7 @@ def assemble(source: Source, pinned: str | None, now: datetime) -> Loaded:
 
 def read_policy(tree: Tree) -> tuple[Policy | None, tuple[PolicyProblem, ...]]:
     """The policy of a tree, or its problems; neither if the file is not there."""
-    data = _file(tree, POLICY)
+    data = content_of(tree, POLICY)
     if data is None:
         return None, ()
     try:
@@ -192,7 +192,7 @@ def require_policy(tree: Tree) -> Policy:
         PolicyError: It has problems.
         UsageError: It is missing.
     """
-    data = _file(tree, POLICY)
+    data = content_of(tree, POLICY)
     if data is None:
         raise UsageError(f"there is no {POLICY}", where=tree.name, todo="Run keyturn init.")
     return parse(data)
@@ -210,7 +210,7 @@ def read_keyring(tree: Tree, name: str) -> Keyring:
         login = path.removeprefix(KEYRING).removesuffix(".pub")
         if not path.startswith(KEYRING) or not path.endswith(".pub") or "/" in login:
             continue
-        pub, proof = _file(tree, path), _file(tree, f"{KEYRING}{login}.proof")
+        pub, proof = content_of(tree, path), content_of(tree, f"{KEYRING}{login}.proof")
         if pub is None or proof is None:
             problems.append(Problem(path, "has no proof of possession beside it"))
             continue
@@ -221,7 +221,8 @@ def read_keyring(tree: Tree, name: str) -> Keyring:
     return Keyring(keys=keys, problems=tuple(problems))
 
 
-def _file(tree: Tree, path: str) -> bytes | None:
+def content_of(tree: Tree, path: str) -> bytes | None:
+    """The bytes of a plain file; None if there is none."""
     entry = tree.entries().get(path)
     return tree.read(path) if entry is not None and entry.kind is Kind.FILE else None
 

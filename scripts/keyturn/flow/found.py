@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from keyturn import propose
 from keyturn.errors import NothingToDo, UsageError
+from keyturn.flow.changing import missing_logins, policy_change
 from keyturn.flow.context import KEYRING, POLICY, Context, load_event, read_keyring, require_policy
+from keyturn.flow.proposing import ground_of, put
 from keyturn.flow.retry import until_pushed
 from keyturn.forge import Proposal
-from keyturn.policy import parse, render
+from keyturn.policy import Policy, parse, render
 from keyturn.signing import KeySigner, prove, public_pem
+from keyturn.state import State
 from keyturn.tree import Kind, Tree, overlay
+from keyturn.verify import Keyring
 
 FOUNDING = "founding"
 
@@ -116,7 +120,7 @@ class Joined:
         login: Who joined.
         keyid: The key that was entered.
         missing: Logins whose keys are still missing.
-        proposed: Whether this was the last one, so that the first metadata is proposed now.
+        proposed: Whether this was the last one, so that metadata is proposed now.
     """
 
     login: str
@@ -125,30 +129,49 @@ class Joined:
     proposed: bool
 
 
-def join(context: Context, topic: str, login: str, signer: KeySigner) -> Joined:
-    """Enter a person's public key and its proof into the keyring of a founding event.
+def join(context: Context, topic: str, login: str, signer: KeySigner, *, replacing: bool = False) -> Joined:
+    """Enter a person's public key and its proof into the keyring, in an event that waits for it.
 
-    The last to join also proposes version 1 of every role, so that nobody's signature is voided later.
+    In a founding event the last to join also proposes version 1 of every role, so that nobody's signature
+    is voided later. After founding, a new signer joins an event with a changed policy, and a key is
+    replaced in an event of its own or in one that is open; the metadata that follows is proposed with it.
 
     Args:
         context: Where.
-        topic: Topic of the founding event.
+        topic: Topic of the event.
         login: Login, one that the policy names.
         signer: The person's private key.
+        replacing: Whether another key of theirs shall be replaced.
 
     Raises:
-        UsageError: The policy does not name the login, or there is no such event.
+        UsageError: The policy does not name the login, there is no such event (before founding), or they
+            have another key (reason ``has-key``) or keys are settled (``keys-settled``).
         NothingToDo: This key is in the keyring already.
         PushRejected: Others pushed again and again in the meantime.
     """
-    return until_pushed(context.forge, lambda: _join_once(context, topic, login, signer))
+    return until_pushed(context.forge, lambda: _join_once(context, topic, login, signer, replacing=replacing))
 
 
-def _join_once(context: Context, topic: str, login: str, signer: KeySigner) -> Joined:
-    loaded = load_event(context, topic)
-    tree = loaded.own.tree
+def _join_once(context: Context, topic: str, login: str, signer: KeySigner, *, replacing: bool) -> Joined:
+    founded = State(context.forge.tree(context.forge.main())).root is not None
+    ground = ground_of(context, topic) if founded else None
+    tree = ground.own if ground else load_event(context, topic).own.tree
     policy = require_policy(tree)
-    known = next((name for name in policy.logins if name.lower() == login.lower()), None)
+    name = _named(policy, login)
+    files = _entry(tree, policy, name, signer, replacing=replacing)
+    keyring = read_keyring(overlay(tree, files), policy.name)
+    missing = missing_logins(policy, keyring)
+    if ground is None:
+        _propose_founding(context, topic, policy, keyring, files, name)
+    else:
+        change = policy_change(context, ground, policy, keyring).edits if not missing else {}
+        put(context, ground, {**files, **change}, f"Join as {name}")
+    return Joined(login=name, keyid=signer.public.keyid, missing=missing, proposed=not missing)
+
+
+def _named(policy: Policy, login: str) -> str:
+    """The login as the policy spells it; ``online`` stands for the online key."""
+    known = next((name for name in (*policy.logins, "online") if name.lower() == login.lower()), None)
     if known is None:
         raise UsageError(
             f"the policy names no signer {login}",
@@ -156,25 +179,39 @@ def _join_once(context: Context, topic: str, login: str, signer: KeySigner) -> J
             todo=f"It names: {', '.join(policy.logins)}.",
             reason="unknown-login",
         )
-    held = loaded.event.keyring.key(known)
+    return known
+
+
+def _entry(tree: Tree, policy: Policy, name: str, signer: KeySigner, *, replacing: bool) -> dict[str, bytes]:
+    """The two files that enter a key, if nothing stands against it."""
+    held = read_keyring(tree, policy.name).key(name)
     if held is not None and signer.as_key(held) is not None:
-        raise NothingToDo(f"the key of {known} is in the keyring already", where=f"{KEYRING}{known}.pub")
-    if not loaded.own.empty:
+        raise NothingToDo(f"the key of {name} is in the keyring already", where=f"{KEYRING}{name}.pub")
+    if held is not None and not replacing:
         raise UsageError(
-            f"{loaded.name} has its metadata already, so its keys are settled",
-            where=loaded.name,
+            f"{name} has another key in the keyring",
+            where=f"{KEYRING}{name}.pub",
+            todo=f"Only {name} can say whether it shall be replaced: with --replace.",
+            reason="has-key",
+        )
+    return _membership(signer, policy.name, name)
+
+
+def _propose_founding(
+    context: Context, topic: str, policy: Policy, keyring: Keyring, entry: Mapping[str, bytes], name: str
+) -> None:
+    if not load_event(context, topic).own.empty:
+        raise UsageError(
+            "the event has its metadata already, so its keys are settled",
+            where=topic,
             todo="A key is replaced by a rotation after founding.",
             reason="keys-settled",
         )
-    files: dict[str, bytes | None] = dict(_membership(signer, policy.name, known))
-    keyring = read_keyring(overlay(tree, files), policy.name)
-    missing = tuple(name for name in (*policy.logins, "online") if keyring.key(name) is None)
-    if not missing:
-        files.update(propose.founding(policy, keyring.keys, context.now))
-    message = f"Join as {known}" + ("" if missing else " and propose the first metadata")
-    change = Proposal(files=files, message=message, author=context.author, when=context.now)
+    complete = not missing_logins(policy, keyring)
+    metadata = propose.founding(policy, keyring.keys, context.now) if complete else {}
+    message = f"Join as {name}" + (" and propose the first metadata" if complete else "")
+    change = Proposal(files={**entry, **metadata}, message=message, author=context.author, when=context.now)
     context.forge.propose(topic, change)
-    return Joined(login=known, keyid=signer.public.keyid, missing=missing, proposed=not missing)
 
 
 def _membership(signer: KeySigner, name: str, login: str) -> dict[str, bytes]:

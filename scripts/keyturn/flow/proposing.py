@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from packaging.version import InvalidVersion, Version
@@ -12,15 +12,15 @@ from tuf.api.metadata import TargetFile
 
 from keyturn import propose
 from keyturn.errors import NothingToDo, UsageError
-from keyturn.flow.context import Context, require_policy
+from keyturn.flow.context import Context, content_of, require_policy
 from keyturn.flow.retry import until_pushed
 from keyturn.forge import EVENT_PREFIX, Proposal
 from keyturn.hosting import DirectoryHosting
 from keyturn.policy import Policy
 from keyturn.propose import Earlier, Edits, Release
 from keyturn.release.archive import pack
-from keyturn.state import METADATA, RoleFile, State, sha256_hex
-from keyturn.tree import Kind, Tree, changes
+from keyturn.state import HISTORY, METADATA, RoleFile, State, sha256_hex
+from keyturn.tree import Tree, changes
 from keyturn.verify import count
 
 TARGETS = "targets/"
@@ -122,10 +122,43 @@ def _propose(context: Context, topic: str, wish: Callable[[Policy], _Wish]) -> P
 
 
 def _propose_once(context: Context, topic: str, wish: Callable[[Policy], _Wish]) -> Proposed:
+    ground = ground_of(context, topic)
+    wanted = wish(require_policy(ground.baseline.tree))
+    edits = wanted.edits(ground.baseline, ground.earlier)
+    if not edits:
+        raise NothingToDo("this is what main says already", where=EVENT_PREFIX + topic)
+    proposed = put(context, ground, {**wanted.files, **edits}, wanted.message)
+    return replace(proposed, targets=tuple(path.removeprefix(TARGETS) for path in wanted.files))
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a proposal starts from.
+
+    Args:
+        topic: Topic of the event.
+        baseline: The state of main.
+        earlier: What the open event proposes already; None if there is none.
+    """
+
+    topic: str
+    baseline: State
+    earlier: Earlier | None
+
+    @property
+    def own(self) -> Tree:
+        """The tree of the open event, or that of main."""
+        return self.earlier.event.tree if self.earlier else self.baseline.tree
+
+
+def ground_of(context: Context, topic: str) -> Ground:
+    """What a proposal under a topic starts from.
+
+    Raises:
+        UsageError: The repository is not founded yet.
+    """
     forge = context.forge
-    main = forge.main()
-    baseline = State(forge.tree(main))
-    wanted = wish(require_policy(baseline.tree))
+    baseline = State(forge.tree(forge.main()))
     if baseline.root is None:
         raise UsageError(
             "the repository is not founded yet", where=forge.url, todo="Finish the founding event first."
@@ -133,36 +166,59 @@ def _propose_once(context: Context, topic: str, wish: Callable[[Policy], _Wish])
     tip, base = forge.event(topic), forge.base(topic)
     open_event = tip is not None and not forge.is_merged(topic)
     earlier = Earlier(State(forge.tree(tip)), State(forge.tree(base))) if open_event else None
-    edits = wanted.edits(baseline, earlier)
-    content = {**(_carried(earlier) if earlier else {}), **wanted.files, **edits}
-    current = earlier.event.tree if earlier else baseline.tree
-    if not edits or all(_content(current, path) == data for path, data in content.items()):
-        raise NothingToDo("this is what main or the open event says already", where=EVENT_PREFIX + topic)
-    change = Proposal(
-        files=content, message=wanted.message, author=context.author, when=context.now, restart=True
-    )
-    forge.propose(topic, change)
-    proposed = [RoleFile.parse(_role_name(path), path, data) for path, data in edits.items()]
+    return Ground(topic=topic, baseline=baseline, earlier=earlier)
+
+
+def put(context: Context, ground: Ground, files: Mapping[str, bytes | None], message: str) -> Proposed:
+    """Make an event say exactly this, on top of main as it is now.
+
+    What the event changed outside ``metadata/`` before is carried along.
+
+    Args:
+        context: Where.
+        ground: What the proposal starts from.
+        files: New bytes by path; None removes.
+        message: Message of the commit.
+
+    Raises:
+        NothingToDo: The event, or main, says so already.
+        PushRejected: The event moved in the meantime.
+    """
+    earlier = ground.earlier
+    content = {**(_carried(earlier) if earlier else {}), **files}
+    same = all(content_of(ground.own, path) == data for path, data in content.items())
+    if same and not (earlier and _dropped(earlier, content)):
+        raise NothingToDo(
+            "this is what main or the open event says already", where=EVENT_PREFIX + ground.topic
+        )
+    change = Proposal(files=content, message=message, author=context.author, when=context.now, restart=True)
+    context.forge.propose(ground.topic, change)
+    roles = [
+        RoleFile.parse(_role_name(path), path, data)
+        for path, data in files.items()
+        if path.startswith(METADATA) and not path.startswith(HISTORY) and data is not None
+    ]
     return Proposed(
-        topic=topic,
-        roles=tuple((file.role, file.version) for file in proposed),
-        targets=tuple(path.removeprefix(TARGETS) for path in wanted.files),
-        left_behind=tuple(name for file in proposed for name in _left_behind(earlier, file)),
+        topic=ground.topic,
+        roles=tuple((file.role, file.version) for file in roles),
+        targets=(),
+        left_behind=tuple(name for file in roles for name in _left_behind(earlier, file)),
     )
+
+
+def _dropped(earlier: Earlier, content: Mapping[str, bytes | None]) -> bool:
+    """Whether the open event changes metadata that it shall not change any more."""
+    own = changes(earlier.base.tree, earlier.event.tree)
+    return any(change.path.startswith(METADATA) and change.path not in content for change in own)
 
 
 def _carried(earlier: Earlier) -> dict[str, bytes | None]:
     """What the event already changes outside ``metadata/``."""
     return {
-        change.path: _content(earlier.event.tree, change.path)
+        change.path: content_of(earlier.event.tree, change.path)
         for change in changes(earlier.base.tree, earlier.event.tree)
         if not change.path.startswith(METADATA)
     }
-
-
-def _content(tree: Tree, path: str) -> bytes | None:
-    entry = tree.entries().get(path)
-    return tree.read(path) if entry is not None and entry.kind is Kind.FILE else None
 
 
 def _role_name(path: str) -> str:

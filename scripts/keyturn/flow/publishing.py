@@ -7,6 +7,7 @@ counts only as far as it verifies from the pinned root. A run that died is heale
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,13 +59,14 @@ class PublishedSite:
     root_digest: str
 
 
-def publish(context: Context, out: Path, signer: KeySigner | None, live: Live = no_live) -> PublishedSite:
+def publish(context: Context, out: Path, signers: Sequence[KeySigner], live: Live = no_live) -> PublishedSite:
     """Publish ``main`` into a directory.
 
     Args:
         context: Where.
         out: The directory that is, or will be, served; made equal to the site.
-        signer: The online key; None if nothing needs to be signed.
+        signers: The online key, and for some days after it was changed the one before it; none if nothing
+            needs to be signed.
         live: Looks at what is served now.
 
     Raises:
@@ -75,7 +77,7 @@ def publish(context: Context, out: Path, signer: KeySigner | None, live: Live = 
         PushRejected: Another run publishes at the same time.
     """
     _check_out(out)
-    return until_pushed(context.forge, lambda: _publish_once(context, out, signer, live))
+    return until_pushed(context.forge, lambda: _publish_once(context, out, signers, live))
 
 
 def _check_out(out: Path) -> None:
@@ -89,7 +91,7 @@ def _check_out(out: Path) -> None:
         )
 
 
-def _publish_once(context: Context, out: Path, signer: KeySigner | None, live: Live) -> PublishedSite:
+def _publish_once(context: Context, out: Path, signers: Sequence[KeySigner], live: Live) -> PublishedSite:
     forge = context.forge
     main = forge.tree(forge.main())
     policy = require_policy(main)
@@ -97,7 +99,7 @@ def _publish_once(context: Context, out: Path, signer: KeySigner | None, live: L
     served = live(policy.publish.url)
     caches = [Site(forge.tree(forge.branch_tip(name))) for name in (PUBLISHED, STAGED)]
     known = [*caches, *([served.site] if served.site else [])]
-    online = sign_online(state, signer, known, context.now)
+    online = sign_online(state, signers, known, context.now)
     previous = next((site for site in caches if _once_valid(site, digest, context)), None)
     hosting = open_hosting(policy, main)
     files = build_site(state, online, hosting.read, previous, policy.publish.keep.delta, context.now)

@@ -30,8 +30,11 @@ writes a first `keyturn.yml`, with a threshold of 2. To change roles, signers, t
 delegations later, edit it and propose what follows from it as a signing event:
 
 ```console
-$ keyturn propose policy
+$ keyturn propose policy --policy keyturn.yml
 ```
+
+Without `--policy` the file counts that is agreed on already. While the key of somebody new is missing, the
+event waits for them to join it.
 
 The file is a wish; the signed metadata is the truth. Who may sign what, how many of them, and until when is
 read only from metadata that has been signed. So an edited policy changes nothing until the people whose keys

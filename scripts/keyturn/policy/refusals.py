@@ -287,7 +287,6 @@ READING: tuple[Refusal, ...] = (
     ),
     Refusal("not valid YAML: …", "Indentation, quotes, brackets or colons; often of the line above."),
     Refusal("a second document begins", "A policy is one document; `---` may only stand at the top."),
-    Refusal("nested more than … deep", "A policy has no more than 4 levels."),
     Refusal("… is an anchor", "Anchors let a value far away change what is meant here. Write it out."),
     Refusal("… is an alias", "As for anchors: write the value out in full."),
     Refusal("the value has a YAML tag", "Tags such as `!!str` change what a value is. Use quotes instead."),

@@ -6,7 +6,7 @@ in the staged, the published or the live tree, so that a version number never se
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, TypeVar, cast
@@ -46,7 +46,7 @@ class OnlineFiles:
 
 
 def sign_online(
-    state: State, signer: KeySigner | None, previous: Iterable[Site], now: datetime
+    state: State, signers: Sequence[KeySigner], previous: Iterable[Site], now: datetime
 ) -> OnlineFiles:
     """Make the snapshot and timestamp that go with a state, signing only what has to be signed.
 
@@ -55,12 +55,12 @@ def sign_online(
 
     Args:
         state: The verified state of main.
-        signer: The online key; None asks for what is there, without signing.
+        signers: The online key, and during an overlap the one before it; none if nothing is to be signed.
         previous: Staged, published and live trees, unverified: only what verifies counts.
         now: Time of signing, UTC.
 
     Raises:
-        UsageError: Something has to be signed and there is no signer, or the signer is not the online key.
+        UsageError: Something has to be signed and there is no key.
         RefusedError: A role's version is lower than one that a snapshot names already.
     """
     sites = tuple(previous)
@@ -72,7 +72,7 @@ def sign_online(
     else:
         signed.append("snapshot")
         version = _highest(state, "snapshot", sites) + 1
-        snapshot = _sign(state, signer, "snapshot", Snapshot(version=version, meta=meta), now)
+        snapshot = _sign(state, signers, "snapshot", Snapshot(version=version, meta=meta), now)
     newest = _reusable(state, "timestamp", sites, now)
     named = _meta(snapshot)
     if newest is not None and _signed(newest, Timestamp).snapshot_meta == named:
@@ -80,7 +80,7 @@ def sign_online(
     else:
         signed.append("timestamp")
         version = _highest(state, "timestamp", sites) + 1
-        timestamp = _sign(state, signer, "timestamp", Timestamp(version=version, snapshot_meta=named), now)
+        timestamp = _sign(state, signers, "timestamp", Timestamp(version=version, snapshot_meta=named), now)
     return OnlineFiles(snapshot=snapshot, timestamp=timestamp, signed=tuple(signed))
 
 
@@ -175,24 +175,43 @@ def _candidates(site: Site, name: str) -> Iterator[RoleFile]:
             yield file
 
 
-def _sign(state: State, signer: KeySigner | None, name: str, signed: Online, now: datetime) -> RoleFile:
-    delegation = _delegation(state, name)
-    if signer is None:
+def _sign(state: State, signers: Sequence[KeySigner], name: str, signed: Online, now: datetime) -> RoleFile:
+    if not signers:
         raise UsageError(
             f"{name} has to be signed, but there is no online key", todo="Give the online key with --key URI."
         )
-    bound = next((own for key in delegation.keys.values() if (own := signer.as_key(key))), None)
-    if bound is None:
-        raise RefusedError(
-            f"the key given is not the online key that root names for {name}",
-            where=f"key {signer.public.keyid[:16]}",
-            reason="foreign-key",
-        )
+    bound = [_bind(state, signer, name) for signer in signers]
+    if not any(signer.public.keyid in _delegation(state, name).keys for signer in bound):
+        raise _foreign(signers[0], name)
     signed.expires = (now + _period(state, name).expires.delta).astimezone(timezone.utc)
     metadata: Metadata[Any] = Metadata(signed)
-    metadata.signatures[bound.public.keyid] = bound.sign(metadata.signed_bytes)
+    for signer in bound:
+        metadata.signatures[signer.public.keyid] = signer.sign(metadata.signed_bytes)
     path = f"metadata/{signed.version}.{name}.json" if name != "timestamp" else "metadata/timestamp.json"
     return RoleFile.parse(name, path, render_metadata(metadata))
+
+
+def _bind(state: State, signer: KeySigner, name: str) -> KeySigner:
+    """The key under the keyid that the latest root which knows it gives it.
+
+    A client whose edge still answers that there is no new root verifies with the online key of the old one;
+    so during an overlap both keys sign.
+    """
+    for _, root in sorted(state.roots.items(), reverse=True):
+        for delegation in delegations_of(root):
+            for key in delegation.keys.values() if delegation.name == name else ():
+                own = signer.as_key(key)
+                if own is not None:
+                    return own
+    raise _foreign(signer, name)
+
+
+def _foreign(signer: KeySigner, name: str) -> RefusedError:
+    return RefusedError(
+        f"the key given is not the online key that root names for {name}",
+        where=f"key {signer.public.keyid[:16]}",
+        reason="foreign-key",
+    )
 
 
 def _signed(file: RoleFile, kind: type[Online]) -> Online:

@@ -66,7 +66,6 @@ _LENGTH_BYTES = 4
 _ED25519_SIGNATURE_BYTES = 64
 _SIGN_BIT = 0x80
 
-_AGENT = "SSH agent"
 _SHA256 = "SHA256:"
 _FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
 _CERTIFICATE = "-cert-v01@openssh.com"
@@ -78,12 +77,18 @@ _START = f'Start one with `eval "$(ssh-agent)"`, and add the key with {_ADD}.'
 
 
 class AgentError(EnvironmentFault):
-    """The SSH agent is not there, does not answer as the protocol says, or does not sign."""
+    """The SSH agent is not there, does not answer as the protocol says, or does not sign.
+
+    Args:
+        what: What it is or does; "the SSH agent" is put before it.
+        todo: What the person should do next.
+        reason: Stable lower-case word for programs.
+    """
 
     default_reason = "agent-protocol"
 
     def __init__(self, what: str, *, todo: str = "", reason: str = "") -> None:
-        super().__init__(what, where=_AGENT, todo=todo, reason=reason)
+        super().__init__(f"the SSH agent {what}", todo=todo, reason=reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +201,7 @@ class Agent:
         if answer == bytes([_FAILURE]):
             raise self._why_not(key)
         name, signature = parse_signature(answer)
-        if name == _SHA1_SIGNATURE and name != algorithm.signature:
+        if name == _SHA1_SIGNATURE:
             raise AgentError(
                 "signed with SHA-1, although SHA-256 was asked for",
                 todo="Use a newer agent (OpenSSH 7.2 or later), or an Ed25519 key.",

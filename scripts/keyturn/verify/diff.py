@@ -6,13 +6,14 @@ delegations, hashes of something already released) are *loud*.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from securesystemslib.signer import Key
-from tuf.api.metadata import DelegatedRole, Root, TargetFile
+from tuf.api.metadata import DelegatedRole, Root, TargetFile, Targets
 
 from keyturn.state import (
     ONLINE_ROLES,
@@ -21,6 +22,7 @@ from keyturn.state import (
     MetadataError,
     RoleFile,
     delegations_of,
+    keys_of,
     short_fingerprint,
     targets_of,
 )
@@ -29,6 +31,8 @@ from keyturn.verify.thresholds import is_readable, key_fingerprint
 
 USUAL_SCHEMES = ("ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "rsassa-pss-sha256")
 """The scheme that a type of key has unless something else is said."""
+EXTENSION = "x-keyturn"
+"""Shown as owners and periods."""
 RELEASE_FIELDS = {"app", "platform", "tree", "version"}
 _PLAIN = re.compile(r"[A-Za-z0-9._+!-]*")
 
@@ -236,25 +240,44 @@ def _describe_custom(custom: object) -> str:
     for name in ("user", "keyturn"):
         release = release.get(name) if isinstance(release, dict) and len(release) == 1 else None
     if not isinstance(release, dict) or release.keys() != RELEASE_FIELDS:
-        return f"custom {custom}"
+        return f"custom {_json(custom)}"
     if not all(isinstance(value, str) and _PLAIN.fullmatch(value) for value in release.values()):
-        return f"custom {custom}"
+        return f"custom {_json(custom)}"
     platform = f" for {release['platform']}" if release["platform"] else ""
     return f"{release['app']} {release['version']}{platform}, tree {release['tree']}"
 
 
 def _unknown_fields(name: str, old: RoleFile | None, new: RoleFile) -> Iterator[Difference]:
-    before = _without_extension(old)
-    after = _without_extension(new)
+    before = _unknown(old) if old else {}
+    after = _unknown(new)
     for field in sorted({*before, *after}):
         if before.get(field) != after.get(field):
             yield Difference(name, "field", field, _text(before, field), _text(after, field), loud=True)
 
 
-def _without_extension(file: RoleFile | None) -> Mapping[str, Any]:
-    fields = file.signed.unrecognized_fields if file else {}
-    return {name: value for name, value in fields.items() if name != "x-keyturn"}
+def _unknown(file: RoleFile) -> Mapping[str, Any]:
+    """Fields that the specification does not know, at the top and in keys, roles and delegations."""
+    signed = file.signed
+    found: dict[str, Any] = {
+        field: value for field, value in signed.unrecognized_fields.items() if field != EXTENSION
+    }
+    inner: dict[str, Any] = {
+        f"of the key {keyid}": {
+            **key.unrecognized_fields,
+            **{field: value for field, value in key.keyval.items() if field != "public"},
+        }
+        for keyid, key in keys_of(file).items()
+    }
+    inner |= {f"of the role {d.name}": d.role.unrecognized_fields for d in delegations_of(file)}
+    if isinstance(signed, Targets) and signed.delegations is not None:
+        inner["of the delegations"] = signed.delegations.unrecognized_fields
+    return found | {field: value for field, value in inner.items() if value}
 
 
 def _text(fields: Mapping[str, Any], name: str) -> str | None:
-    return str(fields[name]) if name in fields else None
+    return _json(fields[name]) if name in fields else None
+
+
+def _json(value: object) -> str:
+    """A JSON value in one line, the same whatever the order in which a file has its keys."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False)

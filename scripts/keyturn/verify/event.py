@@ -125,6 +125,13 @@ class Event:
         return tuple(login for login in wanted if self.keyring.key(login) is None)
 
 
+    @property
+    def waits_for_keys(self) -> bool:
+        """Whether there is no metadata to sign before somebody has joined."""
+        unfounded = self.founding and self.head.empty
+        return unfounded or (not self.proposed and bool(self.missing_keys))
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """The verdict on a signing event.
@@ -166,7 +173,7 @@ def conclude(event: Event, findings: tuple[Finding, ...]) -> Report:
         RoleStatus(role=file.role, version=file.version, digest=file.digest, counts=event.counts(file))
         for file in event.proposed
     )
-    waiting = event.missing_keys if event.founding and event.head.empty else ()
+    waiting = event.missing_keys if event.waits_for_keys else ()
     return Report(state=_state(event, findings, roles), findings=findings, roles=roles, missing_keys=waiting)
 
 
@@ -175,6 +182,6 @@ def _state(event: Event, findings: tuple[Finding, ...], roles: tuple[RoleStatus,
         return EventState.EMPTY
     if errors(findings):
         return EventState.INVALID
-    if event.founding and event.head.empty:
+    if event.waits_for_keys:
         return EventState.INCOMPLETE
     return EventState.READY if all(role.met for role in roles) else EventState.PENDING

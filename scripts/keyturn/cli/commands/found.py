@@ -75,16 +75,19 @@ def init(session: Session, request: Founding) -> Result:
 @options.only_event
 @click.option("--login", required=True, help="Your login, as the policy names it.")
 @options.key
+@click.option("--replace", "replacing", is_flag=True, help="Replace another key of yours.")
 @click.pass_obj
-def join(session: Session, event: str | None, login: str, key: str | None) -> Result:
-    """Enter your own public key, and the proof that you hold the private one, into a founding event.
+def join(session: Session, event: str | None, login: str, key: str | None, replacing: bool) -> Result:
+    """Enter your own public key, and the proof that you hold the private one, into an event.
 
-    The last to join proposes the first metadata; then everyone signs.
+    The last to join a founding event proposes the first metadata; then everyone signs. Later, a new
+    signer joins the event of the changed policy, and a key is replaced in an event of any name. The login
+    `online` stands for the online key.
     """
     context = session.context()
     topic = session.topic(context, event)
     signer = next(session.signers(key))
-    joined = found.join(context, topic, login, signer)
+    joined = found.join(context, topic, login, signer, replacing=replacing)
     if joined.proposed:
         after = line(strong("next: "), f"everyone runs: keyturn sign {shlex.quote(topic)}")
     else:

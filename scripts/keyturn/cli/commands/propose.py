@@ -13,14 +13,18 @@ from keyturn.cli.lines import good, line, strong, verdict
 from keyturn.cli.output import Result
 from keyturn.cli.session import Session
 from keyturn.errors import UsageError
-from keyturn.flow import proposing
+from keyturn.flow import changing, proposing
 
 _MAX_FILE = 2_000_000_000
+_MAX_POLICY = 1_000_000
 
 
 @click.group()
 def propose() -> None:
-    """Propose a release or files to be signed. The same topic again updates the event."""
+    """Propose a release, files, a changed policy or renewals to be signed.
+
+    The same topic again updates the event.
+    """
 
 
 @propose.command()
@@ -49,6 +53,53 @@ def files(session: Session, files: tuple[str, ...], removed: tuple[str, ...], to
     if len(added) < len(files) or set(added) & set(removed):
         raise UsageError("a target path is named twice", where="propose files")
     return _proposed(proposing.files(session.context(), added, removed, topic))
+
+
+@propose.command()
+@click.option("--policy", "file", type=options.PATH, help="A changed keyturn.yml that goes into the event.")
+@click.option("--topic", default=changing.POLICY_TOPIC, show_default=True, help="Topic of the event.")
+@click.pass_obj
+def policy(session: Session, file: Path | None, topic: str) -> Result:
+    """Propose the keys, thresholds, periods and delegations that keyturn.yml asks for.
+
+    While somebody's key is missing the event waits for them to join it.
+    """
+    text = read_file(file, _MAX_POLICY) if file else None
+    made = changing.policy(session.context(), text, topic)
+    if made.missing:
+        return _waits_for(made)
+    result = _proposed(made.proposed)
+    why = [line(f"also: {anew.role}, because {anew.why}") for anew in made.anew]
+    return Result(
+        lines=(*why, *result.lines),
+        document={**result.document, "anew": [{"role": a.role, "why": a.why} for a in made.anew]},
+    )
+
+
+def _waits_for(made: changing.PolicyProposed) -> Result:
+    event = f"sign/{made.proposed.topic}"
+    return Result(
+        lines=(
+            verdict(good("proposed:"), f" {event}, waits for the keys of {', '.join(made.missing)}"),
+            *(
+                line(strong("next: "), f"{login} runs: keyturn join {event} --login {login} --key URI")
+                for login in made.missing
+            ),
+        ),
+        document={"event": event, "roles": [], "targets": [], "missing-keys": list(made.missing)},
+    )
+
+
+@propose.command()
+@click.option("--role", "roles", multiple=True, metavar="ROLE", help="Renew this role, due or not.")
+@click.pass_obj
+def renew(session: Session, roles: tuple[str, ...]) -> Result:
+    """Propose the next version of every role that is about to expire, with the same content."""
+    results = [_proposed(made) for made in changing.renew(session.context(), roles)]
+    return Result(
+        lines=tuple(text for result in results for text in result.lines),
+        document={"events": [result.document for result in results]},
+    )
 
 
 def _pair(text: str) -> tuple[str, bytes]:

@@ -16,17 +16,26 @@ from keyturn.flow.publishing import publish as publish_site
 
 @click.command()
 @click.option("--out", required=True, type=options.PATH, help="The directory that is, or will be, served.")
-@click.option("--key", metavar="URI", help="The online key; not needed while nothing has to be signed.")
+@click.option(
+    "--key",
+    "keys",
+    multiple=True,
+    metavar="URI",
+    help="The online key; not needed while nothing has to be signed. Just after it was changed give the "
+    "one before it too, so that clients whose host lags behind go on.",
+)
 @click.option(
     "--live/--no-live", default=True, show_default=True, help="Ask the live site which versions it serves."
 )
 @options.root_digest
 @click.pass_obj
-def publish(session: Session, out: Path, key: str | None, live: bool, root_digest: str | None) -> Result:
+def publish(
+    session: Session, out: Path, keys: tuple[str, ...], live: bool, root_digest: str | None
+) -> Result:
     """Publish what was merged, verified from the pinned root, into a directory."""
     context = session.context(root_digest=root_digest)
-    signer = session.signer(key) if key else None
-    site = publish_site(context, out, signer, look if live else no_live)
+    signers = [session.signer(key) for key in keys]
+    site = publish_site(context, out, signers, look if live else no_live)
     return Result(lines=render.published(site), document=_document(site))
 
 
