@@ -12,7 +12,7 @@ import json
 import subprocess
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr
+from contextlib import contextmanager, redirect_stderr, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from functools import cache, partial
@@ -234,7 +234,11 @@ class _Handler(BaseHTTPRequestHandler):
         super().__init__(request, address, server)
 
     def do_GET(self) -> None:
-        site, path = self.site, self.path.removeprefix("/")
+        with suppress(ConnectionError):  # the client has had enough
+            self._answer(self.path.removeprefix("/"))
+
+    def _answer(self, path: str) -> None:
+        site = self.site
         site.asked.append(path)
         site.heard(path)
         content = site.instead.get(path, site.files.get(path))
@@ -247,15 +251,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if path in site.stalled:
             self.wfile.write(content[:1])
-            self.wfile.flush()
             site.closing.wait()
             return
         self._send(path, content)
-        try:
-            while path in site.endless and not site.closing.is_set():
-                self._send(path, b" " * 65536)
-        except ConnectionError:
-            pass  # the client has had enough
+        while path in site.endless and not site.closing.is_set():
+            self._send(path, b" " * 65536)
 
     def _send(self, path: str, content: bytes) -> None:
         self.wfile.write(content)
