@@ -99,6 +99,7 @@ class Session:
         import platformdirs
 
         from keyturn.cli.remote import RemoteForge, open_remote
+        from keyturn.cli.render import left_behind
         from keyturn.flow.context import Context
 
         cache = Path(platformdirs.user_cache_dir("keyturn", appauthor=False)) / "remotes"
@@ -110,6 +111,7 @@ class Session:
             now=self.now,
             author=git.identity(),
             root_digest=self.root_digest(root_digest),
+            announce=lambda names: self.output.show(left_behind(names)),
         )
 
     def topic(self, context: Context, event: str | None) -> str:

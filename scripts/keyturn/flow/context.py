@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from keyturn.errors import RefusedError, UsageError
@@ -30,6 +31,7 @@ class Context:
         now: The time, UTC.
         author: Who makes commits.
         root_digest: Root digest given by the person or the environment; None to rely on the pin alone.
+        announce: Told, before a payload that has signatures is changed, whose signatures that leaves behind.
     """
 
     forge: LocalForge
@@ -37,6 +39,7 @@ class Context:
     now: datetime
     author: Identity
     root_digest: str | None = None
+    announce: Callable[[Sequence[str]], None] = field(default=lambda names: None)
 
     @property
     def remembered(self) -> PinnedRemote:
@@ -250,12 +253,11 @@ def require_pin(event: Event, where: str) -> None:
     Raises:
         RefusedError: No root digest is trusted (reason ``no-pin``).
     """
-    first = event.baseline.roots.get(1)
     if not event.founding and event.pinned is None:
         raise RefusedError(
             "no root digest is pinned for this repository on this machine",
             where=where,
-            todo="Get the root digest from a founder, not from the repository, and pass it with --root-digest"
-            + (f"; the repository itself claims {first.digest}." if first else "."),
+            todo="Get the root digest from a founder, not from the repository, and give it with "
+            "--root-digest.",
             reason="no-pin",
         )

@@ -192,17 +192,20 @@ def put(context: Context, ground: Ground, files: Mapping[str, bytes | None], mes
             "this is what main or the open event says already", where=EVENT_PREFIX + ground.topic
         )
     change = Proposal(files=content, message=message, author=context.author, when=context.now, restart=True)
-    context.forge.propose(ground.topic, change)
     roles = [
         RoleFile.parse(_role_name(path), path, data)
         for path, data in files.items()
         if path.startswith(METADATA) and not path.startswith(HISTORY) and data is not None
     ]
+    left_behind = tuple(name for file in roles for name in _left_behind(earlier, file))
+    if left_behind:
+        context.announce(left_behind)
+    context.forge.propose(ground.topic, change)
     return Proposed(
         topic=ground.topic,
         roles=tuple((file.role, file.version) for file in roles),
         targets=(),
-        left_behind=tuple(name for file in roles for name in _left_behind(earlier, file)),
+        left_behind=left_behind,
     )
 
 

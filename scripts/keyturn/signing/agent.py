@@ -43,7 +43,7 @@ from securesystemslib.exceptions import KeyMismatchError
 from securesystemslib.signer import Signature, SSlibKey
 
 from keyturn.errors import EnvironmentFault, UsageError
-from keyturn.signing.keys import NEW_RSA_BITS, KeySigner, SupportedPublicKey, objection
+from keyturn.signing.keys import KeySigner, SupportedPublicKey, objection
 from keyturn.state import fingerprint
 
 SOCKET_VARIABLE = "SSH_AUTH_SOCK"
@@ -52,8 +52,6 @@ MAX_MESSAGE = 256 * 1024
 LIST_SECONDS = 10.0
 SIGN_SECONDS = 120.0
 """A person may have to confirm the use, or touch a token."""
-MIN_AGENT_RSA_BITS = NEW_RSA_BITS
-"""No older repository knows a key of an agent, so none needs the shorter keys that files are forgiven."""
 SHARED = "shared with git push"
 
 _FAILURE = 5
@@ -491,9 +489,6 @@ def _usable(held: AgentKey, uri: str) -> SupportedPublicKey:
         found = objection(public)
         if found is not None:
             reason, what = found.reason, found.what
-        elif isinstance(public, RSAPublicKey) and public.key_size < MIN_AGENT_RSA_BITS:
-            reason = "weak-key"
-            what = f"is RSA of {public.key_size} bits; in an agent, accepted are {MIN_AGENT_RSA_BITS} or more"
         else:
             return public
     raise UsageError(

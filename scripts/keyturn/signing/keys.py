@@ -49,7 +49,7 @@ from keyturn.errors import EnvironmentFault, RefusedError, UsageError
 
 PASSPHRASE_VARIABLE = "KEYTURN_PASSPHRASE"  # noqa: S105 - the name of a variable
 MAX_PEM_BYTES = 16 * 1024
-MIN_RSA_BITS = 2048
+MIN_RSA_BITS = 3072
 MAX_RSA_BITS = 8192
 NEW_RSA_BITS = 3072
 MIN_RSA_EXPONENT = 65537
@@ -321,7 +321,7 @@ def parse_public(pem: bytes, *, where: str) -> PublicKey:
 
     Raises:
         RefusedError: Reason ``bad-key``: not one such block, or a type that is not supported;
-            ``weak-key``: RSA below 2048 bits or with a small exponent, an Ed25519 point of small order.
+            ``weak-key``: RSA below 3072 bits or with a small exponent, an Ed25519 point of small order.
     """
     if len(pem) > MAX_PEM_BYTES:
         raise RefusedError(f"larger than {MAX_PEM_BYTES} bytes", where=where, reason="bad-key")

@@ -124,7 +124,6 @@ class Event:
         wanted = (*self.policy.logins, "online")
         return tuple(login for login in wanted if self.keyring.key(login) is None)
 
-
     @property
     def waits_for_keys(self) -> bool:
         """Whether there is no metadata to sign before somebody has joined."""

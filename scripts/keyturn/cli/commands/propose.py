@@ -78,11 +78,15 @@ def policy(session: Session, file: Path | None, topic: str) -> Result:
 
 def _waits_for(made: changing.PolicyProposed) -> Result:
     event = f"sign/{made.proposed.topic}"
+    named = shlex.quote(event)
     return Result(
         lines=(
             verdict(good("proposed:"), f" {event}, waits for the keys of {', '.join(made.missing)}"),
             *(
-                line(strong("next: "), f"{login} runs: keyturn join {event} --login {login} --key URI")
+                line(
+                    strong("next: "),
+                    f"{login} runs: keyturn join {shlex.quote(event)} --login {login} --key URI",
+                )
                 for login in made.missing
             ),
         ),
@@ -114,7 +118,6 @@ def _proposed(made: proposing.Proposed) -> Result:
     return Result(
         lines=(
             *(line(f"target: {path}") for path in made.targets),
-            *render.left_behind(made.left_behind),
             verdict(good("proposed:"), f" sign/{made.topic}, to be signed: {roles}"),
             line(strong("next: "), f"the signers run: keyturn sign {shlex.quote(made.topic)}"),
         ),
