@@ -184,6 +184,7 @@ NO_NUMBER = "is not a whole number"
         ("targets", [*DELEGATED, "paths"], [1], "Paths must be strings"),
         ("targets", [*DELEGATED, "terminating"], 1, "terminating of the role plugins is neither true nor"),
         ("targets", [*DELEGATED, "name"], "root", "top-level"),
+        ("targets", [*DELEGATED, "name"], 7, "the name 7 of a role is not text"),
         ("targets", ["delegations", "keys", "5a"], {"keytype": "x"}, "Unsupported public key"),
         ("root", ["consistent_snapshot"], "yes", "consistent_snapshot is neither true nor false"),
         ("root", ["roles", "root", "threshold"], True, f"the threshold of the role root {NO_NUMBER}"),

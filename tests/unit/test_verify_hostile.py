@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keyturn.state import Site, State
@@ -110,6 +110,7 @@ def test_no_change_of_a_site_makes_verification_fall_over(place: tuple[str, Path
     verify_published(publication)
 
 
+@settings(max_examples=settings().max_examples // 2)
 @given(gone=st.sets(st.sampled_from(sorted(EVENT.files)), max_size=4))
 def test_no_missing_files_make_verification_fall_over(gone: set[str]) -> None:
     left = {path: data for path, data in EVENT.files.items() if path not in gone}

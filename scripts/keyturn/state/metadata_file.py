@@ -156,6 +156,8 @@ def _delegation_faults(signed: Targets) -> Iterator[str]:
         yield "delegates to hash bins (succinct_roles), which this version of keyturn does not know"
         return
     for name, role in signed.delegations.roles.items():
+        if not _is(name, str):
+            yield f"the name {name} of a role is not text"
         yield from _role_faults(name, role)
         if not _is(role.path_hash_prefixes if role.paths is None else role.paths, list):
             yield f"the paths of the role {name} are not a list"

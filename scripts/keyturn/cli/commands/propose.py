@@ -78,7 +78,6 @@ def policy(session: Session, file: Path | None, topic: str) -> Result:
 
 def _waits_for(made: changing.PolicyProposed) -> Result:
     event = f"sign/{made.proposed.topic}"
-    named = shlex.quote(event)
     return Result(
         lines=(
             verdict(good("proposed:"), f" {event}, waits for the keys of {', '.join(made.missing)}"),
