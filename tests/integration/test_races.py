@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import select
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -32,6 +34,10 @@ exit 0
 """
 
 
+PATIENCE = 60.0
+"""Seconds after which somebody who has not come is given up."""
+
+
 class Gate:
     """Holds people's first pushes at a pre-push hook until all of them have fetched."""
 
@@ -47,12 +53,18 @@ class Gate:
             hook.chmod(0o755)
 
     def open_when_all_are_there(self) -> None:
-        for _ in self.people:
-            with self.ready.open() as pipe:
-                assert pipe.readline() == "ready\n"
+        """Wait for one word from each, and let all of them go."""
+        heard = b""
+        pipe = os.open(self.ready, os.O_RDWR)
+        try:
+            while heard.count(b"\n") < len(self.people):
+                able, _, _ = select.select([pipe], [], [], PATIENCE)
+                assert able, f"not all came to the gate: {heard!r}"
+                heard += os.read(pipe, 100)
+        finally:
+            os.close(pipe)
         for person in self.people:
-            with (person.clone / ".git/hooks/go").open("w") as pipe:
-                pipe.write("go\n")
+            (person.clone / ".git/hooks/go").write_text("go\n")
 
 
 def start(person: Person, *arguments: str) -> subprocess.Popen[str]:
@@ -71,6 +83,7 @@ def start(person: Person, *arguments: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
 
 
@@ -98,11 +111,19 @@ def race(gate: Gate, commands: Sequence[tuple[Person, list[str]]]) -> None:
     """Run commands at once, held at the gate; each must end well."""
     with ExitStack() as stack:
         running = [stack.enter_context(start(person, *command)) for person, command in commands]
+        for process in running:
+            stack.callback(end, process)
         gate.open_when_all_are_there()
         for process in running:
-            out, err = process.communicate(timeout=120)
+            out, err = process.communicate(timeout=PATIENCE)
             assert process.returncode == 0, out + err
             assert json.loads(out)
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """Leave nothing behind that still waits at the gate."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def test_two_signers_who_push_at_once_both_get_through(team: Team, tmp_path: Path) -> None:
