@@ -93,7 +93,7 @@ fmt: $(DEV)  ## format the code and apply the fixes that are safe
 	@.venv/bin/ruff format --quiet .
 
 .PHONY: docs
-docs: $(DEV)  ## rewrite what comes from tables: docs/policy.md and the schema of keyturn.yml
+docs: $(DEV)  ## rewrite what comes from tables: docs/policy.md, docs/rules.md, the schema of keyturn.yml
 	@echo "==> generated files"
 	@.venv/bin/python tests/generated_files.py
 

@@ -11,11 +11,13 @@ from pathlib import Path
 
 from keyturn.policy.page import page
 from keyturn.policy.schema import FILE_NAME, schema_text
+from keyturn.verify.page import page as rules_page
 
 ROOT = Path(__file__).parents[1]
 GENERATED: Mapping[str, Callable[[], str]] = {
     f"scripts/keyturn/policy/{FILE_NAME}": schema_text,
     "docs/policy.md": page,
+    "docs/rules.md": rules_page,
 }
 
 

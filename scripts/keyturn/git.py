@@ -935,7 +935,7 @@ def _told(stderr: str) -> str:
 
 def redacted(text: str) -> str:
     """Text with no credentials left in the web addresses that it names."""
-    return re.sub(r"(https?://)[^/\s@]+@", r"\1***@", text)
+    return re.sub(r"(https?://)[^/\s]+@", r"\1***@", text)
 
 
 def _commit(cells: Sequence[str]) -> Commit:

@@ -451,13 +451,13 @@ def test_without_events_status_is_done(founded: Team) -> None:
 
 def test_open_events_are_listed_with_the_worst_exit_code(released: Team) -> None:
     alice = released.person("alice")
-    released.propose("2.0")
     for name in ("alice", "bob"):
         released.person(name).sign(TOPIC)
+    released.propose("2.0")
     done = run(alice, "status")
     assert done.stdout.splitlines() == [
         f"sign/{TOPIC}: ready",
-        "sign/release-hello-2.0: pending: targets 2: 0 of 2, missing: alice, bob",
+        "sign/release-hello-2.0: pending: targets 3: 0 of 2, missing: alice, bob",
     ]
     assert done.exit_code == 1
     assert run(alice, "status", TOPIC).exit_code == 0

@@ -11,6 +11,8 @@ from integration.team import NOW, Team, days
 from keyturn.errors import NothingToDo, PendingError, RefusedError, UsageError
 from keyturn.flow import events, proposing, signing
 from keyturn.flow.context import load_event
+from keyturn.forge import Proposal
+from keyturn.git import Identity
 from keyturn.signing import DESPITE, find_blocks, render
 from keyturn.state import RoleFile, State, render_metadata
 from keyturn.verify import EventState
@@ -104,20 +106,64 @@ def test_an_unsigned_role_on_main_stops_the_signer(proposed: Team) -> None:
     assert refusal.value.reason == "baseline"
 
 
+def rebuild(team: Team, *, by: str) -> None:
+    """Propose another build of the same release, in the event that is open."""
+    bundle = team.bundle("1.0")
+    (bundle / "extra").write_text("another build\n")
+    proposing.release(team.person(by).context, "hello", "1.0", bundle)
+
+
+def test_a_version_that_somebody_signed_in_another_event_is_skipped(proposed: Team) -> None:
+    proposed.person("alice").sign(TOPIC)
+    other = proposed.propose("1.1", by="bob")
+
+    assert other.roles == (("targets", 3),)
+    assert events.status(proposed.person("bob").context, other.topic).report.findings == ()
+
+
+def test_of_two_payloads_of_one_version_the_one_that_nobody_signed_has_to_give_way(proposed: Team) -> None:
+    other = proposed.propose("1.1", by="bob")
+    proposed.person("alice").sign(TOPIC)
+    bob = proposed.person("bob").context
+    status = events.status(bob, other.topic)
+
+    assert other.roles == (("targets", 2),)
+    assert [finding.id for finding in status.report.findings] == ["KT124"]
+    assert "alice signed another targets 2" in status.report.findings[0].what
+    assert events.status(bob, TOPIC).report.findings == ()
+
+    proposing.release(bob, "hello", "1.1", proposed.bundle("1.1"))
+    assert events.status(bob, other.topic).report.findings == ()
+
+
+def test_a_signature_of_a_stranger_burns_no_version(proposed: Team) -> None:
+    other = proposed.propose("1.1", by="bob")
+    forge = proposed.person("bob").context.forge
+    forge.refresh()
+    file = State(forge.tree(forge.event(TOPIC))).role("targets")
+    assert file
+    stranger = proposed.person("mallory").key
+    file.metadata.signatures[stranger.public.keyid] = stranger.sign(file.payload)
+    signed = {file.path: render_metadata(file.metadata)}
+    forge.propose(TOPIC, Proposal(files=signed, message="x", author=Identity("m", "m@x"), when=NOW))
+
+    assert events.status(proposed.person("bob").context, other.topic).report.findings == ()
+
+
 def test_a_second_payload_for_a_version_already_signed_is_refused_by_the_ledger(proposed: Team) -> None:
     alice = proposed.person("alice")
     alice.sign(TOPIC)
-    proposed.propose("1.0.post1", by="bob")
+    rebuild(proposed, by="bob")
     with pytest.raises(RefusedError, match="signed another payload of targets 2") as refusal:
-        alice.prepare("release-hello-1.0.post1")
+        alice.prepare(TOPIC)
     assert refusal.value.reason == "ledger"
 
 
 def test_a_second_payload_can_be_signed_by_saying_so_in_words(proposed: Team) -> None:
     alice = proposed.person("alice")
     alice.sign(TOPIC)
-    proposed.propose("1.0.post1", by="bob")
-    blocks = alice.blocks("release-hello-1.0.post1", despite=DESPITE)
+    rebuild(proposed, by="bob")
+    blocks = alice.blocks(TOPIC, despite=DESPITE)
     assert [block.version for block in blocks] == [2]
 
 

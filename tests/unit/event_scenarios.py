@@ -11,6 +11,14 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    SECP384R1,
+    SECP521R1,
+    EllipticCurve,
+    derive_private_key,
+)
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from securesystemslib.signer import SSlibKey
 
 from keyturn.state import Problem, canonical, sha256_hex, spec_keyid
@@ -261,6 +269,21 @@ def the_next_root_is_added() -> Event:
     return draft.sign().event()
 
 
+@breaks("KT006", where=TARGETS, says="is targets 3, but targets 4 was published")
+def clients_hold_newer_targets_than_main() -> Event:
+    return with_release(released()).event(published={"root": 1, "targets": 4, "plugins": 2})
+
+
+@breaks("KT006", where=ROOT, says="is root 1, but root 2 was published")
+def clients_hold_a_newer_root_than_main() -> Event:
+    return with_release(released()).event(published={"root": 2})
+
+
+@keeps("KT006")
+def clients_hold_what_main_has_and_a_role_that_is_gone() -> Event:
+    return released().event(published={"root": 1, "targets": 2, "plugins": 2, "themes": 9})
+
+
 # KT1xx: the event
 
 
@@ -278,6 +301,15 @@ def event_and_main_do_not_meet() -> Event:
 def a_role_has_one_json_key_twice() -> Event:
     draft = founded()
     draft.files[PLUGINS] = draft.files[PLUGINS].replace(b'"version": 1', b'"version": 1,\n  "version": 2')
+    return draft.event()
+
+
+@breaks("KT101", where=PLUGINS, says="the key 'plugins/spell.zip' stands twice in one object")
+def a_target_is_listed_twice() -> Event:
+    draft = released()
+    twice = draft.files[PLUGINS].replace(b'"targets": {', b'"targets": {"plugins/spell.zip": {"length": 1},')
+    draft.files[PLUGINS] = twice
+    del draft.files["targets/plugins/spell.zip"]
     return draft.event()
 
 
@@ -421,6 +453,21 @@ def a_role_is_named_like_a_path() -> Event:
     draft = released()
     draft.delegate("../themes", "dave", paths=["themes/*"])
     return draft.sign().event()
+
+
+@breaks("KT104", where="metadata/plug\u200bins.json", says="a name that is not a safe file name")
+def a_role_is_named_like_another_but_for_a_character_without_width() -> Event:
+    draft = released()
+    draft.delegate("plug\u200bins", "dave", paths=["themes/*"])
+    draft.add_role("plug\u200bins")
+    return draft.sign().event()
+
+
+@breaks("KT104", where="metadata/Themes.json", says="is no role's file")
+def a_role_s_file_has_an_unsafe_name() -> Event:
+    draft = released()
+    draft.files["metadata/Themes.json"] = rendered({"signed": draft.signed("plugins"), "signatures": []})
+    return draft.event()
 
 
 @breaks("KT104", where="metadata/notes.txt", says="is no role's file")
@@ -600,7 +647,7 @@ def one_person_under_two_logins_but_one_number() -> Event:
     return draft.sign().event()
 
 
-@breaks("KT109", where=ROOT, says="holds two keys of the role root", also=("KT404",))
+@breaks("KT109", where=ROOT, says="holds two keys of the role root", also=("KT404", "KT406"))
 def one_person_twice_in_other_letters_and_with_another_number() -> Event:
     draft = released()
     with draft.edit("root") as signed:
@@ -660,6 +707,30 @@ def a_renewal_as_long_as_the_period() -> Event:
     return _extension(change)
 
 
+@breaks("KT110", where=ROOT, says="'0d' is not a duration")
+def a_period_of_no_time() -> Event:
+    def change(signed: dict[str, Any]) -> None:
+        signed["x-keyturn"]["periods"]["targets"] = {"expires": "120d", "renew": "0d"}
+
+    return _extension(change)
+
+
+@breaks("KT110", where=ROOT, says="'-120d' is not a duration")
+def a_period_below_nothing() -> Event:
+    def change(signed: dict[str, Any]) -> None:
+        signed["x-keyturn"]["periods"]["targets"] = {"expires": "-120d", "renew": "30d"}
+
+    return _extension(change)
+
+
+@breaks("KT110", where=ROOT, says="login is not a login")
+def an_owner_is_named_like_another_but_for_the_direction_of_writing() -> Event:
+    def change(signed: dict[str, Any]) -> None:
+        signed["x-keyturn"]["signers"][keyid("alice")] = {"login": "ali\u202ece"}
+
+    return _extension(change)
+
+
 @breaks("KT110", where=ROOT, says="has no x-keyturn")
 def no_owners_at_all() -> Event:
     return _extension(lambda signed: signed.pop("x-keyturn"))
@@ -707,7 +778,10 @@ def a_delegation_without_any_key() -> Event:
 
 
 @breaks(
-    "KT111", where=ROOT, says="the role targets needs 2 signatures but has 1 usable keys", also=("KT404",)
+    "KT111",
+    where=ROOT,
+    says="the role targets needs 2 signatures but has 1 usable keys",
+    also=("KT126", "KT404"),
 )
 def a_key_that_no_client_can_read_is_no_usable_key() -> Event:
     draft = released()
@@ -800,12 +874,12 @@ def _threshold_of_one(role: str) -> Draft:
     return draft.sign()
 
 
-@breaks("KT115", where=ROOT, says="one person alone can sign the role targets")
+@breaks("KT115", where=ROOT, says="one person alone can sign the role targets", also=("KT118",))
 def targets_take_one_person() -> Event:
     return _threshold_of_one("targets").event()
 
 
-@breaks("KT115", where=ROOT, says="one person alone can sign the role root")
+@breaks("KT115", where=ROOT, says="one person alone can sign the role root", also=("KT118",))
 def root_takes_one_person() -> Event:
     return _threshold_of_one("root").event()
 
@@ -842,11 +916,14 @@ def the_online_key_counts_for_targets() -> Event:
     "KT116",
     where=ROOT,
     says=f"lets the online key {as_scheme('erin', 'rsa-pkcs1v15-sha256').keyid[:16]} sign the role root",
+    also=("KT127",),
 )
 def the_online_key_counts_for_root_under_another_scheme_and_name() -> Event:
     draft = released()
     for role in ("snapshot", "timestamp"):
-        draft.add_key("root", role, "erin")
+        draft.remove_key("root", role, "online")
+        draft.add_key("root", role, "erin", owner="online")
+    draft.keyring["online"] = key("erin")
     draft.add_key("root", "root", "frank", public=as_scheme("erin", "rsa-pkcs1v15-sha256"))
     return draft.sign().event()
 
@@ -871,6 +948,402 @@ def consistent_snapshots_are_no_longer_mentioned() -> Event:
 @keeps("KT117")
 def consistent_snapshots_are_on() -> Event:
     return _extension(lambda signed: signed.update(consistent_snapshot=True))
+
+
+def _wishing(before: str, after: str) -> Draft:
+    """A draft whose policy asks for something else; the metadata does not follow by itself."""
+    draft = released()
+    assert before in POLICY
+    draft.files["keyturn.yml"] = POLICY.replace(before, after).encode()
+    return draft
+
+
+def _target_period(draft: Draft, expires: str) -> Event:
+    with draft.edit("root") as signed:
+        signed["x-keyturn"]["periods"]["targets"]["expires"] = expires
+    return draft.sign().event()
+
+
+@breaks("KT118", where=ROOT, says="lowers the threshold of root from 3 to 2", severity=Severity.WARNING)
+def fewer_people_than_before_are_enough() -> Event:
+    draft = released()
+    with draft.edit("root") as signed:
+        signed["roles"]["root"]["threshold"] = 3
+    main = draft.sign().merged()
+    with main.edit("root") as signed:
+        signed["roles"]["root"]["threshold"] = 2
+    return main.sign().event()
+
+
+@breaks("KT118", where=TARGETS, says="lowers the threshold of themes from 2 to 1", severity=Severity.WARNING)
+def fewer_people_are_enough_for_a_delegated_role() -> Event:
+    draft = released()
+    draft.delegate("themes", "dave", paths=["themes/*"], threshold=2)
+    draft.add_key("targets", "themes", "alice")
+    draft.add_role("themes")
+    main = draft.sign().merged()
+    with main.edit("targets") as signed:
+        signed["delegations"]["roles"][1]["threshold"] = 1
+    return main.sign().event()
+
+
+@keeps("KT118")
+def as_many_people_as_before_of_fewer_are_needed() -> Event:
+    draft = rotated()
+    draft.remove_key("root", "root", "dave")
+    return draft.sign().event()
+
+
+@breaks(
+    "KT119",
+    where=ROOT,
+    says="lets targets be valid for 121d, not for 120d as before",
+    severity=Severity.WARNING,
+)
+def a_period_grows_by_a_day() -> Event:
+    return _target_period(released(), "121d")
+
+
+@keeps("KT119")
+def the_same_period_in_hours() -> Event:
+    return _target_period(released(), "2880h")
+
+
+@breaks("KT120", where="the trial", says="with root 1 alone does not update")
+def the_client_of_the_trial_did_not_get_there() -> Event:
+    refused = "a stock client with root 1 alone does not update: timestamp was signed by 0/1 keys"
+    return with_release(released()).event(stranded=refused)
+
+
+@keeps("KT120")
+def the_client_of_the_trial_got_there() -> Event:
+    return with_release(released()).event(stranded=None)
+
+
+@breaks("KT121", where=ROOT, says="lets targets be valid for 121d, the policy asks for 120d", also=("KT119",))
+def a_period_grows_beyond_what_the_policy_asks_for() -> Event:
+    return _target_period(_wishing("acme-updates\n", "acme-updates\n# reviewed\n"), "121d")
+
+
+@breaks("KT121", where=ROOT, says="lets targets be valid for 110d, the policy asks for 100d")
+def a_period_follows_the_policy_half_way() -> Event:
+    return _target_period(
+        _wishing("expires: 120d, renew: 30d}\nonline", "expires: 100d, renew: 30d}\nonline"), "110d"
+    )
+
+
+@breaks("KT121", where=TARGETS, says="lets plugins be valid for 60d, the policy asks for 59d")
+def a_delegated_role_of_a_founding_event_lives_longer_than_the_policy_asks_for() -> Event:
+    draft = founding()
+    draft.files["keyturn.yml"] = POLICY.replace(
+        "expires: 120d\n    renew", "expires: 59d\n    renew"
+    ).encode()
+    for role in ("targets", "plugins"):
+        with draft.edit(role) as signed:
+            signed["expires"] = f"{NOW + 50 * DAY:%Y-%m-%dT%H:%M:%SZ}"
+            if role == "targets":
+                signed["x-keyturn"]["periods"]["plugins"]["expires"] = "60d"
+    return draft.sign().event()
+
+
+@keeps("KT121", also=("KT405",))
+def a_period_stays_though_the_policy_asks_for_less() -> Event:
+    draft = _wishing("expires: 120d, renew: 30d}\nonline", "expires: 100d, renew: 30d}\nonline")
+    draft.add_key("root", "root", "dave")
+    draft.files["keyturn.yml"] = draft.files["keyturn.yml"].replace(b"bob, carol]", b"bob, carol, dave]")
+    return draft.sign().event()
+
+
+@keeps("KT121", also=("KT119",))
+def a_period_grows_to_what_the_policy_asks_for() -> Event:
+    return _target_period(
+        _wishing("expires: 120d, renew: 30d}\nonline", "expires: 130d, renew: 30d}\nonline"), "130d"
+    )
+
+
+def _founded_with_root_period(days: int) -> Draft:
+    return founded(POLICY.replace("expires: 365d", f"expires: {days}d"))
+
+
+@breaks("KT122", where=ROOT, says="lets root be valid for 3651d, more than 3650d")
+def a_root_for_more_than_ten_years() -> Event:
+    return founding(POLICY.replace("expires: 365d", "expires: 3651d")).sign().event()
+
+
+@breaks("KT122", where=ROOT, says="lets root be valid for 3651d", severity=Severity.WARNING)
+def a_root_that_was_for_more_than_ten_years_before() -> Event:
+    draft = _founded_with_root_period(3651)
+    draft.add_key("root", "root", "dave")
+    return draft.sign().event()
+
+
+@keeps("KT122")
+def a_root_for_ten_years() -> Event:
+    return founding(POLICY.replace("expires: 365d", "expires: 3650d")).sign().event()
+
+
+def _reviewed() -> Draft:
+    """A draft whose policy is the one of main, and is not bent to follow the metadata."""
+    return _wishing("acme-updates\n", "acme-updates\n# reviewed\n")
+
+
+THEMES = """\
+  themes: {paths: ["themes/*"], signers: [dave], threshold: 1, expires: 120d, renew: 30d, terminating: false}
+"""
+
+
+@breaks("KT123", where=TARGETS, says="adds the delegation to themes, which the policy does not name")
+def a_delegation_is_added_behind_the_policy_s_back() -> Event:
+    draft = _reviewed()
+    draft.delegate("themes", "dave", paths=["themes/*"])
+    draft.add_role("themes")
+    return draft.sign().event()
+
+
+@breaks("KT123", where=PLUGINS, says="adds the delegation to themes, which the policy does not name")
+def a_delegated_role_delegates_on() -> Event:
+    draft = released()
+    draft.delegate("themes", "dave", paths=["plugins/*.zip"], by="plugins")
+    draft.add_role("themes")
+    return draft.sign().event()
+
+
+@breaks("KT123", where=TARGETS, says="removes the delegation to plugins, which the policy still names")
+def a_delegation_is_removed_behind_the_policy_s_back() -> Event:
+    draft = _reviewed()
+    with draft.edit("targets") as signed:
+        del signed["delegations"], signed["x-keyturn"]
+    del draft.files[PLUGINS], draft.files["targets/plugins/spell.zip"]
+    return draft.sign().event()
+
+
+@breaks("KT123", where=TARGETS, says="delegates other paths to plugins than the policy")
+def a_delegation_gets_other_paths_than_the_policy_says() -> Event:
+    draft = _reviewed()
+    with draft.edit("targets") as signed:
+        signed["delegations"]["roles"][0]["paths"] = ["plugins/s*.zip"]
+    return draft.sign().event()
+
+
+@breaks("KT123", where=TARGETS, says="delegates other paths to plugins than the policy")
+def the_search_goes_on_where_the_policy_lets_it_end() -> Event:
+    draft = _reviewed()
+    with draft.edit("targets") as signed:
+        signed["delegations"]["roles"][0]["terminating"] = False
+    return draft.sign().event()
+
+
+def _with_themes(first: str, *, in_front: bool) -> Event:
+    draft = _wishing("  plugins:\n", THEMES + "  plugins:\n" if first == "themes" else "  plugins:\n")
+    if first == "plugins":
+        draft.files["keyturn.yml"] = POLICY.replace("apps:\n", THEMES + "apps:\n").encode()
+    draft.delegate("themes", "dave", paths=["themes/*"])
+    draft.add_role("themes")
+    if in_front:
+        with draft.edit("targets") as signed:
+            signed["delegations"]["roles"].reverse()
+    return draft.sign().event()
+
+
+@breaks(
+    "KT123", where=TARGETS, says="asks the roles in the order themes, plugins, the policy in plugins, themes"
+)
+def a_delegation_is_put_in_front_of_where_the_policy_has_it() -> Event:
+    return _with_themes("plugins", in_front=True)
+
+
+@keeps("KT123")
+def a_delegation_is_put_where_the_policy_has_it() -> Event:
+    return _with_themes("themes", in_front=True)
+
+
+@keeps("KT123")
+def a_delegation_is_added_that_the_policy_names() -> Event:
+    return _with_themes("plugins", in_front=False)
+
+
+def _burned(role: str, version: int, digest: str = "5a" * 32) -> dict[str, Any]:
+    return {role: {version: {digest: ("alice", "bob")}}}
+
+
+@breaks(
+    "KT124", where=TARGETS, says=f"alice, bob signed another targets 3, payload {'5a' * 8}, in another event"
+)
+def somebody_signed_another_payload_of_this_version() -> Event:
+    return with_release(released()).event(burned=_burned("targets", 3))
+
+
+@breaks("KT124", where=ROOT, says="signed another root 2", severity=Severity.WARNING)
+def somebody_signed_another_root_of_this_version() -> Event:
+    draft = released()
+    draft.add_key("root", "root", "dave")
+    return draft.sign().event(burned=_burned("root", 2))
+
+
+@keeps("KT124")
+def somebody_signed_the_same_payload_in_another_event() -> Event:
+    draft = with_release(released())
+    file = draft.state.role("targets")
+    assert file
+    return draft.event(burned=_burned("targets", 3, file.digest))
+
+
+@keeps("KT124")
+def somebody_signed_another_version_of_the_role() -> Event:
+    return with_release(released()).event(burned=_burned("targets", 4))
+
+
+def _themes_again(version: int) -> Event:
+    draft = released()
+    draft.delegate("themes", "dave", paths=["themes/*"])
+    draft.add_role("themes", version=version)
+    return draft.sign().event(published={"root": 1, "targets": 2, "themes": 7})
+
+
+@breaks(
+    "KT125",
+    where="metadata/themes.json",
+    says="is themes 7, but a role of this name was published up to version 7",
+)
+def a_name_comes_back_and_its_version_starts_again() -> Event:
+    return _themes_again(7)
+
+
+@keeps("KT125")
+def a_name_comes_back_and_goes_on_counting() -> Event:
+    return _themes_again(8)
+
+
+def rsa(bits: int) -> SSlibKey:
+    """An RSA public key of some length, whose private half nobody knows."""
+    numbers = RSAPublicNumbers(65537, (1 << (bits - 1)) + 1)
+    return _public(numbers.public_key(), "rsa", "rsassa-pss-sha256")
+
+
+def _public(public: Any, keytype: str, scheme: str) -> SSlibKey:  # noqa: ANN401 - any key of cryptography
+    pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    made = SSlibKey("", keytype, scheme, {"public": pem})
+    made.keyid = spec_keyid(made)
+    return made
+
+
+def _with_key(public: SSlibKey) -> Draft:
+    draft = released()
+    draft.add_key("root", "root", "dave", public=public)
+    return draft.sign()
+
+
+def curve(which: EllipticCurve, scheme: str) -> SSlibKey:
+    return _public(derive_private_key(77, which).public_key(), "ecdsa", scheme)
+
+
+@breaks("KT126", where=ROOT, says="has only 3071 bits")
+def an_rsa_key_is_one_bit_short() -> Event:
+    return _with_key(rsa(3071)).event()
+
+
+@breaks("KT126", where=ROOT, says="has only 2048 bits", severity=Severity.WARNING)
+def an_rsa_key_that_main_has_already_is_short() -> Event:
+    main = _with_key(rsa(2048)).merged()
+    main.remove_key("root", "root", "carol")
+    return main.sign().event()
+
+
+@breaks("KT126", where=ROOT, says="is on the curve secp521r1, not on that of ecdsa-sha2-nistp256")
+def a_key_is_on_another_curve_than_it_says() -> Event:
+    return _with_key(curve(SECP521R1(), "ecdsa-sha2-nistp256")).event()
+
+
+@breaks("KT126", where=ROOT, says="and the scheme ecdsa-sha2-nistp521, which not every client knows")
+def a_key_is_on_a_curve_that_not_every_client_knows() -> Event:
+    return _with_key(curve(SECP521R1(), "ecdsa-sha2-nistp521")).event()
+
+
+@breaks("KT126", where=ROOT, says="is no key of a curve, not on that of ecdsa-sha2-nistp256")
+def an_rsa_key_says_that_it_is_one_of_a_curve() -> Event:
+    public = rsa(3072)
+    made = SSlibKey("", "ecdsa", "ecdsa-sha2-nistp256", dict(public.keyval))
+    made.keyid = spec_keyid(made)
+    return _with_key(made).event()
+
+
+@breaks("KT126", where=ROOT, says="is no RSA key, though it says so")
+def a_key_of_a_curve_says_that_it_is_an_rsa_key() -> Event:
+    made = SSlibKey("", "rsa", "rsassa-pss-sha256", dict(key("dave").keyval))
+    made.keyid = spec_keyid(made)
+    return _with_key(made).event()
+
+
+@keeps("KT126")
+def an_rsa_key_is_just_long_enough() -> Event:
+    return _with_key(rsa(3072)).event()
+
+
+@keeps("KT126")
+def a_key_on_the_longer_curve() -> Event:
+    return _with_key(curve(SECP384R1(), "ecdsa-sha2-nistp384")).event()
+
+
+@breaks("KT127", where=ROOT, says="lets the key of dave sign timestamp")
+def a_person_s_key_signs_online() -> Event:
+    draft = released()
+    draft.add_key("root", "timestamp", "dave")
+    return draft.sign().event()
+
+
+@breaks(
+    "KT127",
+    where=TARGETS,
+    says=f"names frank as the owner of the online key {keyid('online')[:16]} in the role plugins",
+)
+def the_online_key_passes_for_a_person_s() -> Event:
+    draft = released()
+    draft.add_key("targets", "plugins", "frank", public=key("online"))
+    return draft.sign().event()
+
+
+@breaks("KT127", where="keyring/frank.pub", says="is the online key too")
+def somebody_enters_the_online_key_as_their_own() -> Event:
+    draft = with_release(released())
+    draft.keyring["frank"] = key("online")
+    return draft.event()
+
+
+@keeps("KT127")
+def an_online_key_is_replaced() -> Event:
+    draft = released()
+    for role in ("snapshot", "timestamp"):
+        draft.remove_key("root", role, "online")
+        draft.add_key("root", role, "online-new", owner="online")
+    draft.keyring["online"] = key("online-new")
+    return draft.sign().event()
+
+
+def _of_size(role: str, size: int) -> Event:
+    """A role's file of exactly so many bytes."""
+    draft = released()
+    for _ in range(2):
+        with draft.edit(role) as signed:
+            short = size - len(draft.files[f"metadata/{role}.json"])
+            signed["x-padding"] = "x" * (len(signed.get("x-padding", "")) + short)
+        draft.sign()
+    assert len(draft.files[f"metadata/{role}.json"]) == size
+    return draft.event()
+
+
+@breaks("KT128", where=ROOT, says="is 512,001 bytes long, more than 512,000")
+def a_root_is_one_byte_too_long_for_clients() -> Event:
+    return _of_size("root", 512_001)
+
+
+@breaks("KT128", where=PLUGINS, says="is 5,000,001 bytes long", severity=Severity.WARNING)
+def a_role_is_longer_than_clients_read_unasked() -> Event:
+    return _of_size("plugins", 5_000_001)
+
+
+@keeps("KT128")
+def a_root_is_as_long_as_clients_read() -> Event:
+    return _of_size("root", 512_000)
 
 
 # KT3xx: paths and files
@@ -997,6 +1470,16 @@ def a_target_that_leaves_its_folder() -> Event:
     with draft.edit("targets") as signed:
         signed["targets"]["../keyturn.yml"] = target(b"content\n")
     return draft.sign().event()
+
+
+@breaks("KT303", where=TARGETS, says="contains the unprintable character U+202E")
+def a_target_path_changes_the_direction_of_writing() -> Event:
+    return _listing("demo/\u202egz.rat")
+
+
+@breaks("KT303", where=TARGETS, says="contains the unprintable character U+200B")
+def a_target_path_has_a_character_without_width() -> Event:
+    return _listing("demo/demo\u200b-1.0.tar.gz")
 
 
 @breaks("KT303", where=PLUGINS, says="a device on Windows")
@@ -1134,6 +1617,187 @@ def a_custom_field_of_any_other_shape() -> Event:
     return draft.sign().event()
 
 
+def _custom(**said: str) -> Draft:
+    draft = released()
+    custom = {"app": "demo", "platform": "", "version": "2.0", "tree": "5a" * 32, **said}
+    draft.list_target("targets", "demo/demo-2.0.tar.gz", b"archive\n", {"user": {"keyturn": custom}})
+    return draft.sign()
+
+
+@breaks("KT309", where=TARGETS, says="custom of 'demo/demo-2.0.tar.gz' has the unprintable character U+200B")
+def an_app_is_named_like_another_but_for_a_character_without_width() -> Event:
+    return _custom(app="de\u200bmo").event()
+
+
+@breaks("KT309", where=TARGETS, says="has the unprintable character U+001B")
+def a_version_holds_a_control_character() -> Event:
+    return _custom(version="2.0\x1b[2J").event()
+
+
+@breaks("KT309", where=TARGETS, says="has the unprintable character U+2066")
+def a_field_of_custom_changes_the_direction_of_writing() -> Event:
+    draft = released()
+    draft.list_target("targets", "notes.txt", b"notes\n", {"list": [{"\u2066app": "x"}]})
+    return draft.sign().event()
+
+
+@breaks("KT309", where=TARGETS, says="has the unprintable character U+200B", severity=Severity.WARNING)
+def a_name_that_main_has_already_does_not_show_what_it_is() -> Event:
+    return with_plain(_custom(app="de\u200bmo").merged())
+
+
+def with_plain(draft: Draft) -> Event:
+    draft.list_target("targets", "notes.txt", b"notes\n")
+    return draft.sign().event()
+
+
+@breaks(
+    "KT309",
+    where=TARGETS,
+    says="a path of the role themes has the unprintable character U+202E",
+    also=("KT310",),
+)
+def a_delegated_path_changes_the_direction_of_writing() -> Event:
+    return _delegating("themes/\u202e*")
+
+
+def _delegating(*paths: str, listing: tuple[str, ...] = ()) -> Event:
+    draft = released()
+    draft.delegate("themes", "dave", paths=list(paths))
+    draft.add_role("themes")
+    for path in listing:
+        draft.list_target("themes", path, b"a theme\n")
+    return draft.sign().event()
+
+
+@keeps("KT309")
+def a_text_that_is_no_name_has_lines() -> Event:
+    draft = released()
+    draft.list_target("targets", "notes.txt", b"notes\n", {"notes": "one\ntwo \u202b\n"})
+    return draft.sign().event()
+
+
+@breaks(
+    "KT310",
+    where=TARGETS,
+    says="'/themes/*' of the role themes can match no target path: it is empty or absolute",
+    severity=Severity.WARNING,
+)
+def a_pattern_that_no_path_can_match() -> Event:
+    return _delegating("/themes/*")
+
+
+@breaks(
+    "KT310",
+    where=TARGETS,
+    says="'theme/*' matches none of the 1 targets of the role themes",
+    severity=Severity.WARNING,
+)
+def a_pattern_is_misspelt() -> Event:
+    return _delegating("themes/*", "theme/*", listing=("themes/dark.css",))
+
+
+@breaks("KT310", where=TARGETS, says="delegates no path at all to themes", severity=Severity.WARNING)
+def a_role_is_delegated_nothing() -> Event:
+    return _delegating()
+
+
+@keeps("KT310")
+def every_pattern_matches_one_of_the_targets() -> Event:
+    return _delegating("themes/*", "them?", listing=("themes/dark.css", "theme"))
+
+
+@keeps("KT310")
+def a_new_role_has_no_targets_yet() -> Event:
+    return _delegating("themes/*", "theme/*")
+
+
+def _in_front(*, terminating: bool, paths: tuple[str, ...], listing: tuple[str, ...] = ()) -> Event:
+    """A role that clients ask before they ask plugins."""
+    draft = released()
+    draft.delegate("themes", "dave", paths=list(paths))
+    draft.add_role("themes")
+    with draft.edit("targets") as signed:
+        signed["delegations"]["roles"].reverse()
+        signed["delegations"]["roles"][0]["terminating"] = terminating
+    for path in listing:
+        draft.list_target("themes", path, draft.files.get(f"targets/{path}", b"a theme\n"))
+    return draft.sign().event()
+
+
+@breaks(
+    "KT311",
+    where=PLUGINS,
+    says="'plugins/spell.zip' is listed here, but clients find none, other than before",
+)
+def a_delegation_in_front_ends_the_search_for_another_s_target() -> Event:
+    return _in_front(terminating=True, paths=("plugins/*",))
+
+
+@breaks(
+    "KT311",
+    where=PLUGINS,
+    says="'plugins/spell.zip' is listed here, but clients find the one of themes, other than before",
+)
+def a_role_in_front_lists_another_s_target() -> Event:
+    return _in_front(terminating=False, paths=("plugins/*",), listing=("plugins/spell.zip",))
+
+
+@breaks("KT311", where=PLUGINS, says="clients find the one of targets, other than before")
+def targets_lists_a_target_of_a_delegated_role() -> Event:
+    draft = released()
+    draft.list_target("targets", "plugins/spell.zip", draft.files["targets/plugins/spell.zip"])
+    return draft.sign().event()
+
+
+@breaks("KT311", where="metadata/themes.json", says="but clients find none", severity=Severity.WARNING)
+def a_role_lists_what_clients_never_ask_it_for() -> Event:
+    return _delegating("plugins/*.zip", listing=("plugins/dark.zip",))
+
+
+@keeps("KT311")
+def a_delegation_in_front_leaves_the_search_open() -> Event:
+    return _in_front(terminating=False, paths=("plugins/*",))
+
+
+@keeps("KT311")
+def a_delegation_in_front_ends_the_search_for_other_paths() -> Event:
+    return _in_front(terminating=True, paths=("plugins/*.css",))
+
+
+@breaks(
+    "KT312",
+    where=TARGETS,
+    says="'demo/demo-1.0.tar.gz' and 'demo/Demo-1.0.tar.gz' differ only by case",
+)
+def two_paths_differ_by_case() -> Event:
+    return _listing("demo/Demo-1.0.tar.gz")
+
+
+@breaks("KT312", where=PLUGINS, says="'plugins/Straße.zip' and 'plugins/STRASSE.zip' differ only by case")
+def two_paths_of_two_roles_differ_by_what_case_makes_of_a_letter() -> Event:
+    draft = released()
+    draft.list_target("targets", "plugins/STRASSE.zip", b"content\n")
+    draft.list_target("plugins", "plugins/Straße.zip", b"content\n")
+    return draft.sign().event()
+
+
+@breaks("KT312", where=TARGETS, says="differ only by case or by the form of Unicode")
+def two_paths_differ_by_the_form_of_unicode() -> Event:
+    draft = released()
+    draft.list_target("targets", "caf\u00e9.txt", b"content\n")
+    draft.list_target("targets", "cafe\u0301.txt", b"content\n")
+    return draft.sign().event()
+
+
+@keeps("KT312")
+def two_paths_differ_by_an_accent() -> Event:
+    draft = released()
+    draft.list_target("targets", "caf\u00e9.txt", b"content\n")
+    draft.list_target("targets", "cafe.txt", b"content\n")
+    return draft.sign().event()
+
+
 # KT4xx: policy and keyring
 
 
@@ -1151,7 +1815,7 @@ def the_policy_is_removed() -> Event:
     return draft.event()
 
 
-@keeps("KT401")
+@keeps("KT401", also=("KT405",))
 def the_policy_changes() -> Event:
     draft = released()
     draft.files["keyturn.yml"] = draft.files["keyturn.yml"].replace(b"expires: 365d", b"expires: 200d")
@@ -1214,7 +1878,7 @@ def a_role_gives_the_online_signer_another_key() -> Event:
     return draft.sign().event()
 
 
-@breaks("KT404", where=ROOT, says="gives dave a key that is not the one in keyring/")
+@breaks("KT404", where=ROOT, says="gives dave a key that is not the one in keyring/", also=("KT126",))
 def a_key_of_a_kind_without_a_fingerprint() -> Event:
     draft = released()
     with draft.edit("root") as signed:
@@ -1233,3 +1897,110 @@ def logins_are_compared_without_regard_to_case() -> Event:
     draft.add_key("root", "root", "dave", owner={"login": "DAVE"})
     draft.keyring = {**Keyring(draft.keyring).keys, "dave": key("dave")}
     return draft.sign().event()
+
+
+def _drift(before: str, after: str) -> Event:
+    return with_release(_wishing(before, after)).event()
+
+
+def drifts(where: str, says: str) -> Any:  # noqa: ANN401 - what breaks gives
+    return breaks("KT405", where=where, says=says, severity=Severity.WARNING)
+
+
+@drifts(ROOT, "the policy asks for dave in root, who may not sign it")
+def the_policy_names_a_new_signer() -> Event:
+    draft = _wishing("signers: [alice, bob, carol]", "signers: [alice, bob, carol, dave]")
+    draft.keyring["dave"] = key("dave")
+    return with_release(draft).event()
+
+
+@drifts(ROOT, "carol may sign root, the policy does not ask for it")
+def the_policy_lets_a_signer_go() -> Event:
+    return _drift("signers: [alice, bob, carol]", "signers: [alice, bob]")
+
+
+@drifts(ROOT, "the threshold of root is 2, the policy asks for 3")
+def the_policy_wants_another_threshold() -> Event:
+    return _drift("carol], threshold: 2", "carol], threshold: 3")
+
+
+@drifts(ROOT, "root is valid for 365d, the policy asks for 200d")
+def the_policy_wants_another_period() -> Event:
+    return _drift("365d", "200d")
+
+
+@drifts(ROOT, "snapshot is renewed before expiry by 7d, the policy asks for 6d")
+def the_policy_wants_another_renewal_of_an_online_role() -> Event:
+    return _drift("renew: 7d", "renew: 6d")
+
+
+@drifts(TARGETS, "the policy delegates to themes, the metadata does not")
+def the_policy_wants_a_delegation() -> Event:
+    draft = _wishing("apps:\n", THEMES.replace("dave", "carol") + "apps:\n")
+    return with_release(draft).event()
+
+
+@drifts(TARGETS, "delegates to plugins, the policy does not")
+def the_policy_wants_no_delegation() -> Event:
+    draft = released()
+    draft.files["keyturn.yml"] = _without_delegations().encode()
+    return with_release(draft).event()
+
+
+@drifts(TARGETS, "delegates other paths to plugins than the policy")
+def the_policy_wants_other_paths() -> Event:
+    return _drift("plugins/*.zip", "plugins/*.tar")
+
+
+@drifts(TARGETS, "the threshold of plugins is 1, the policy asks for 2")
+def the_policy_wants_another_threshold_of_a_delegated_role() -> Event:
+    return _drift("[carol]\n    threshold: 1", "[carol, bob, dave]\n    threshold: 2")
+
+
+@drifts(TARGETS, "asks delegated roles in another order than the policy")
+def the_policy_wants_another_order() -> Event:
+    draft = released()
+    draft.delegate("themes", "dave", paths=["themes/*"])
+    draft.add_role("themes")
+    main = draft.sign().merged()
+    main.files["keyturn.yml"] = POLICY.replace("  plugins:\n", THEMES + "  plugins:\n").encode()
+    return with_release(main).event()
+
+
+@drifts(ROOT, "keyring/ has another key of alice than this role")
+def the_keyring_has_another_key_than_the_metadata() -> Event:
+    draft = with_release(released())
+    draft.keyring["alice"] = key("alice-new")
+    return draft.event()
+
+
+@keeps("KT405")
+def the_metadata_says_what_the_policy_asks_for() -> Event:
+    return with_release(_reviewed()).event()
+
+
+@keeps("KT405")
+def the_policy_says_the_same_in_other_words() -> Event:
+    draft = _wishing("signers: [alice, bob, carol]", "signers: [Carol, BOB, alice]")
+    draft.files["keyturn.yml"] = draft.files["keyturn.yml"].replace(b"expires: 3d", b"expires: 72h")
+    return with_release(draft).event()
+
+
+def _numbered(first: int, then: int) -> Event:
+    draft = released()
+    with draft.edit("root") as signed:
+        signed["x-keyturn"]["signers"][keyid("carol")] = {"login": "carol", "id": first}
+    main = draft.sign().merged()
+    with main.edit("targets") as signed:
+        signed["x-keyturn"]["signers"][keyid("carol")] = {"login": "Carol", "id": then}
+    return main.sign().event()
+
+
+@breaks("KT406", where=TARGETS, says="Carol has the number 1004 here, and 1003 elsewhere or before")
+def a_login_was_taken_by_somebody_else() -> Event:
+    return _numbered(1003, 1004)
+
+
+@keeps("KT406")
+def a_login_is_the_same_person_s_everywhere() -> Event:
+    return _numbered(1003, 1003)

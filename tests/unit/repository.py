@@ -31,7 +31,7 @@ from securesystemslib.signer import Key, SSlibKey
 from tuf.api.metadata import Metadata, Targets
 
 from keyturn import propose
-from keyturn.policy import Policy, PolicyError, parse
+from keyturn.policy import DelegationPolicy, Period, Policy, PolicyError, RolePolicy, parse
 from keyturn.signing import KeySigner, load_signer, public_pem
 from keyturn.state import (
     Delegation,
@@ -45,7 +45,7 @@ from keyturn.state import (
     spec_keyid,
 )
 from keyturn.tree import Entry, Kind, MemoryTree, Tree
-from keyturn.verify import Event, Finding, Keyring, Publication, Severity
+from keyturn.verify import Event, Finding, Keyring, Publication, Severity, period_of
 
 NOW = datetime(2026, 9, 1, 12, tzinfo=timezone.utc)
 DAY = timedelta(days=1)
@@ -81,17 +81,21 @@ P256_SECRETS = {"dave": 11}
 RSA_PRIMES = {
     "erin": (
         int(
-            "feb7c6d741323ae1700fe4e9da63c4b066e90dcff27fb9850579a96a02ad5259"
-            "184026ceb96cb86c3b224a987939c35ca2c393d2f1390c02157c5477b62ce6e9"
-            "d411b757b618c632b6b203a5d2fd83d59148ab5dd344b834fa43aecc0867be8a"
-            "558b1cc41159601c6305fca274d9d7f5bef9c074eccec01c04184978611a8637",
+            "e8dca560973a63c2a4042ff2f4992cad5f4321ea34d646493e38a749997af933"
+            "e03151dbc0cc9f8c43575ba6f7296550962d955539550857ae2abea21d201ea0"
+            "f0202b9094533b8f67d58df850b19df403b87d3b961e5f1f91fd806343e355db"
+            "2f28511f60b51ae1bb280a12bd0c0d949588779e5c12b8c37ca26cc67b3517e5"
+            "24778ef0d5ed05520a22018612f1c7d50b82bbe30e2dc9ebd69bb86e5edcdd65"
+            "f99ae38f698e234a71513099c0683976c95dc415c37378f574259f045c7609a5",
             16,
         ),
         int(
-            "d38889a53c07a6bf2475f4f0c73acc8ec0efa818518c1526b96dfc7430420a95"
-            "1fa1d16a6bcbdf0b2b79c0c7cd7e6db1c9fb8a52cf17fc2655c24bed0aa35205"
-            "644f3e6e376fb97bcc3191fec90124e10cccc47f616cbe68c5ccfb28c83f562c"
-            "875c5036b4755c3641cbcf7d2b5ae17d802a2e67fa3bafcf212cb38a7e1deff1",
+            "d5709eb97a2c5857c5c433cc4baea91ae75d34ef9ad558104b017b8a0109fd6f"
+            "6dd1c649fd32eb1bb8130e6b3e42999092f30d31c48ea74944b9304769d39c37"
+            "f91869d98951e80c44d1dea9bb6af543b92fa33af757bd2711e9d5e4e785816d"
+            "877f1ecfcf5b3de7c2e4c2f0bdb3e7d1a5c3af161bc0431616120ba4e398f59d"
+            "8d3e2c9118c3bfa1fdf0b811403d9c092a0e62a1613a3b27c5c2d75531b5c04d"
+            "6b958f99142a81d5231e5fc47c88d1ff5715543ab4b4fda70a75b5534ecf70fd",
             16,
         ),
     )
@@ -339,6 +343,8 @@ class Draft:
     def event(self, **changes: object) -> Event:
         """The event as verification sees it; arguments replace what :class:`Event` would hold."""
         policy, problems = _policy(self.files.get("keyturn.yml"))
+        if policy and self._wish_untouched():
+            policy = wish_for(policy, self.state)
         before, _ = _policy(
             self.base.tree.read("keyturn.yml") if "keyturn.yml" in self.base.tree.entries() else None
         )
@@ -355,11 +361,56 @@ class Draft:
         )
         return replace(event, **changes)
 
+    def _wish_untouched(self) -> bool:
+        entries = self.base.tree.entries()
+        return "keyturn.yml" in entries and self.base.tree.read("keyturn.yml") == self.files["keyturn.yml"]
+
     def merged(self) -> Draft:
         """A new draft on what ``main`` is after the merge."""
         draft = Draft(self.files)
         draft.keyring = dict(self.keyring)
         return draft
+
+
+def wish_for(policy: Policy, state: State) -> Policy:
+    """The policy that asks for what a state says, so that a case about something else is not about drift."""
+    if state.root is None:
+        return policy
+    top = {delegation.name: delegation for delegation in delegations_of(state.root)}
+    online = replace(
+        policy.online,
+        **{role: _period(top.get(role), getattr(policy.online, role)) for role in ("snapshot", "timestamp")},
+    )
+    wished = replace(
+        policy,
+        root=_role_wish(top.get("root"), policy.root),
+        targets=_role_wish(top.get("targets"), policy.targets),
+        online=online,
+    )
+    targets = state.role("targets")
+    if targets is None:
+        return wished
+    below = [
+        DelegationPolicy(
+            delegation.name,
+            tuple(delegation.role.paths or ()),
+            delegation.role.terminating,
+            _role_wish(delegation, policy.role(delegation.name) or policy.targets),
+        )
+        for delegation in delegations_of(targets)
+    ]
+    return replace(wished, delegations=tuple(below))
+
+
+def _role_wish(delegation: Delegation | None, before: RolePolicy) -> RolePolicy:
+    if delegation is None:
+        return before
+    signers = tuple(delegation.owner_name(known) for known in delegation.keys)
+    return RolePolicy(signers, delegation.role.threshold, _period(delegation, before.period))
+
+
+def _period(delegation: Delegation | None, before: Period) -> Period:
+    return (period_of(delegation) if delegation else None) or before
 
 
 def _policy(data: bytes | None) -> tuple[Policy | None, tuple[Any, ...]]:

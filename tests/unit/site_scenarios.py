@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable
 
 from keyturn.state import Site
-from keyturn.verify import Publication
+from keyturn.verify import Publication, Severity
 from unit.repository import (
     DAY,
     NOW,
@@ -59,6 +59,14 @@ def another_root_1_is_pinned() -> Publication:
 def root_1_is_missing() -> Publication:
     site = published()
     del site.files[root_path(1)]
+    return site.publication()
+
+
+@breaks("KT201", where=root_path(1), says="root 1 is missing or unreadable")
+def there_is_no_root_at_all() -> Publication:
+    site = published()
+    for path in [path for path in site.files if path.endswith("root.json")]:
+        del site.files[path]
     return site.publication()
 
 
@@ -419,6 +427,104 @@ def consistent_snapshots_are_off() -> Publication:
 @keeps("KT212")
 def consistent_snapshots_are_on() -> Publication:
     return published().publication()
+
+
+def second(
+    change: Callable[[Signed], object], *, older: Callable[[Signed], object] = lambda _: None
+) -> Published:
+    """A site with two snapshots, of which the second one is changed."""
+    site = published().seal(snapshot=older)
+    site.version = 2
+    return site.seal(snapshot=change)
+
+
+SECOND = "metadata/2.snapshot.json"
+
+
+def _with_themes(signed: Signed) -> None:
+    signed["meta"]["themes.json"] = {"version": 3}
+
+
+@breaks("KT213", where=SECOND, says="no longer lists themes, which snapshot 1 listed")
+def a_role_is_dropped_from_snapshot() -> Publication:
+    return second(lambda _: None, older=_with_themes).publication()
+
+
+@breaks("KT213", where=SECOND, says="lists themes 2, snapshot 1 listed themes 3")
+def snapshot_takes_a_role_back() -> Publication:
+    def back(signed: Signed) -> None:
+        signed["meta"]["themes.json"] = {"version": 2}
+
+    return second(back, older=_with_themes).publication()
+
+
+@keeps("KT213")
+def snapshot_goes_on_with_every_role() -> Publication:
+    return second(_with_themes, older=_with_themes).publication()
+
+
+@keeps("KT213")
+def an_older_snapshot_that_a_stranger_signed_says_nothing() -> Publication:
+    site = published().seal(snapshot=_with_themes, snapshot_by="mallory")
+    site.version = 2
+    return site.seal().publication()
+
+
+def padded(role: str, size: int) -> Published:
+    """A site with a targets role of exactly so many bytes."""
+    site = published()
+    for _ in range(2):
+        short = size - len(site.roles[role])
+
+        def pad(signed: Signed, more: int = short) -> None:
+            signed["x-padding"] = "x" * (len(signed.get("x-padding", "")) + more)
+
+        site.edit_role(role, pad)
+    assert len(site.roles[role]) == size
+    return site
+
+
+def _without_length(signed: Signed) -> None:
+    del signed["meta"]["plugins.json"]["length"]
+
+
+@breaks("KT214", where=PLUGINS, says="is 5,000,001 bytes long, more than 5,000,000")
+def a_role_is_one_byte_too_long_for_clients_that_are_told_no_length() -> Publication:
+    return padded("plugins", 5_000_001).seal(snapshot=_without_length).publication()
+
+
+@breaks("KT214", where=PLUGINS, says="is 5,000,001 bytes long", severity=Severity.WARNING)
+def a_role_is_long_and_snapshot_says_so() -> Publication:
+    return padded("plugins", 5_000_001).seal().publication()
+
+
+@breaks("KT214", where=TIMESTAMP, says="more than 16,384")
+def a_timestamp_is_too_long_for_clients() -> Publication:
+    return published().seal(timestamp=lambda signed: signed.update({"x-padding": "x" * 16_384})).publication()
+
+
+@keeps("KT214")
+def a_role_is_as_long_as_clients_read_unasked() -> Publication:
+    return padded("plugins", 5_000_000).seal(snapshot=_without_length).publication()
+
+
+def _listing(path: str) -> Publication:
+    site = published()
+    data = b"content\n"
+    site.edit_role("targets", lambda signed: signed["targets"].update({path: target(data)}))
+    folder, _, name = path.rpartition("/")
+    site.files[f"targets/{folder}/{hashlib.sha256(data).hexdigest()}.{name}"] = data
+    return site.seal().publication()
+
+
+@breaks("KT215", where=TARGETS, says="'demo/demo-1.0.tar.gz' and 'demo/Demo-1.0.tar.gz' differ only by case")
+def two_paths_differ_by_case() -> Publication:
+    return _listing("demo/Demo-1.0.tar.gz")
+
+
+@keeps("KT215")
+def two_paths_differ_by_a_letter() -> Publication:
+    return _listing("demo/damo-1.0.tar.gz")
 
 
 def nothing_at_all() -> Publication:

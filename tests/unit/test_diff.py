@@ -339,7 +339,8 @@ def test_hash_prefixes_are_shown_like_paths() -> None:
         del signed["delegations"]["roles"][0]["paths"]
         signed["delegations"]["roles"][0]["path_hash_prefixes"] = ["0", "1f"]
 
-    assert only(after(prefixes, "targets"), "delegation-changed").new == "paths 0, 1f; terminating"
+    changed = only(after(prefixes, "targets"), "delegation-changed")
+    assert changed.new == "path hash prefixes 0, 1f; terminating"
 
 
 def test_another_order_of_delegations_is_loud() -> None:

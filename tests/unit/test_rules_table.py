@@ -18,6 +18,7 @@ from keyturn.verify import (
     Event,
     Publication,
     Rule,
+    Severity,
     verify_event,
     verify_published,
 )
@@ -43,7 +44,7 @@ def test_without_the_rule_its_cases_are_no_longer_found(rule: Rule[Event]) -> No
     for case in cases_of(rule.id, EVENTS.broken):
         event = case.make()
 
-        assert rule.id in ids(verify_event(event).findings)
+        assert rule.findings(event)
         assert ids(verify_event(event, rest).findings) == case.also
 
 
@@ -53,7 +54,7 @@ def test_without_the_rule_its_sites_are_no_longer_found(rule: Rule[Publication])
     for case in cases_of(rule.id, SITES.broken):
         publication = case.make()
 
-        assert rule.id in ids(verify_published(publication))
+        assert rule.findings(publication)
         assert ids(verify_published(publication, rest)) == case.also
 
 
@@ -82,6 +83,13 @@ def test_every_rule_says_why_it_is_there_and_what_to_do(rule: Rule[Event]) -> No
     for sentence in (rule.why, rule.mend):
         assert sentence[:1].isupper() or sentence.startswith(("`", "A "))
         assert sentence.endswith(".")
+
+
+@pytest.mark.parametrize("rule", EVERY_RULE, ids=rule_names(EVERY_RULE))
+def test_a_rule_says_when_it_only_warns(rule: Rule[Event]) -> None:
+    severities = {case.severity for case in (*EVENTS.broken, *SITES.broken) if case.rule == rule.id}
+
+    assert severities == {rule.severity} | ({Severity.WARNING} if rule.milder else set())
 
 
 def test_every_case_is_about_a_rule_of_the_table() -> None:

@@ -16,6 +16,8 @@ from keyturn.verify import Publication, differences, errors, verify_event, verif
 from unit.repository import NOW, Draft, document, ids, key, keyid, published, release, released, rotated
 
 Path = tuple[str | int, ...]
+half = settings(max_examples=settings().max_examples // 2)
+"""Each of these examples judges a whole repository, some of them two."""
 
 
 def _release() -> Draft:
@@ -85,6 +87,7 @@ def judged(main: Tree, head: Tree) -> set[str]:
     return ids(report.findings)
 
 
+@half
 @given(place=st.sampled_from(places(EVENT.files)), value=values)
 def test_no_change_of_a_proposal_makes_verification_fall_over(place: tuple[str, Path], value: object) -> None:
     path, inner = place
@@ -93,6 +96,7 @@ def test_no_change_of_a_proposal_makes_verification_fall_over(place: tuple[str, 
     judged(EVENT.base.tree, MemoryTree(files))
 
 
+@half
 @given(place=st.sampled_from(places(rotated().files)), value=values)
 def test_no_change_of_main_makes_verification_fall_over(place: tuple[str, Path], value: object) -> None:
     path, inner = place
@@ -110,7 +114,7 @@ def test_no_change_of_a_site_makes_verification_fall_over(place: tuple[str, Path
     verify_published(publication)
 
 
-@settings(max_examples=settings().max_examples // 2)
+@half
 @given(gone=st.sets(st.sampled_from(sorted(EVENT.files)), max_size=4))
 def test_no_missing_files_make_verification_fall_over(gone: set[str]) -> None:
     left = {path: data for path, data in EVENT.files.items() if path not in gone}
@@ -145,6 +149,7 @@ UNTOUCHED = [
 ]
 
 
+@half
 @given(place=st.sampled_from(UNTOUCHED), value=values)
 def test_what_is_signed_in_a_repository_cannot_be_changed_without_new_signatures(
     place: tuple[str, Path], value: object

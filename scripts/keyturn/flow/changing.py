@@ -10,10 +10,11 @@ from keyturn.errors import NothingToDo, PendingError, UsageError
 from keyturn.flow.context import POLICY, Context, content_of, read_keyring
 from keyturn.flow.proposing import Ground, Proposed, ground_of, put
 from keyturn.flow.retry import until_pushed
-from keyturn.forge import PUBLISHED, Forge
+from keyturn.forge import PUBLISHED, STAGED, Forge
 from keyturn.policy import Policy, parse
 from keyturn.propose import Anew
-from keyturn.state import Site
+from keyturn.publish.online import known_versions
+from keyturn.state import Site, State
 from keyturn.verify import Keyring
 
 POLICY_TOPIC = "policy"
@@ -105,13 +106,14 @@ def policy_change(context: Context, ground: Ground, wanted: Policy, keyring: Key
         context.now,
         event=ground.earlier.event if ground.earlier else None,
         used=_used_versions(context.forge),
+        taken=ground.taken,
     )
 
 
 def _used_versions(forge: Forge) -> dict[str, int]:
     """The highest version of each role that was ever published and is still kept."""
-    site = Site(forge.tree(forge.branch_tip(PUBLISHED)))
-    return {role: max(versions) for role, versions in site.versions.items()}
+    caches = [Site(forge.tree(forge.branch_tip(name))) for name in (PUBLISHED, STAGED)]
+    return known_versions(State(forge.tree(forge.main())), caches)
 
 
 def renew(context: Context, roles: Sequence[str] = ()) -> tuple[Proposed, ...]:
@@ -143,7 +145,7 @@ def _renew_once(context: Context, roles: Sequence[str]) -> tuple[Proposed, ...]:
 def _renew_group(context: Context, topic: str, roles: Sequence[str]) -> list[Proposed]:
     ground = ground_of(context, topic)
     event = ground.earlier.event if ground.earlier else None
-    (group,) = propose.renew(ground.baseline, context.now, roles, event=event)
+    (group,) = propose.renew(ground.baseline, context.now, roles, event=event, taken=ground.taken)
     try:
         return [put(context, ground, dict(group.edits), f"Renew {' and '.join(roles)}")]
     except NothingToDo:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from keyturn.errors import RefusedError, UsageError
+from keyturn.flow.elsewhere import burned_elsewhere, published_site, published_versions
 from keyturn.forge import EVENT_PREFIX
 from keyturn.forge.local import LocalForge
 from keyturn.git import Identity
@@ -15,7 +16,7 @@ from keyturn.policy import Problem as PolicyProblem
 from keyturn.signing import PinnedRemote, SignerHome, read_member
 from keyturn.state import Problem, State
 from keyturn.tree import Kind, Tree
-from keyturn.verify import Event, Keyring, Report, verify_event
+from keyturn.verify import Event, Keyring, Publication, Report, verify_event
 
 POLICY = "keyturn.yml"
 KEYRING = "keyring/"
@@ -57,6 +58,7 @@ class Loaded:
         event: The event.
         own: The event's own tree, before the merge with ``main``.
         merged: Whether it is part of ``main`` already.
+        published: What clients were given last, proven; None if there is none, or it is not known here.
     """
 
     topic: str
@@ -64,6 +66,7 @@ class Loaded:
     event: Event
     own: State
     merged: bool
+    published: Publication | None = None
 
     @property
     def name(self) -> str:
@@ -120,7 +123,15 @@ def load_event(context: Context, topic: str) -> Loaded:
         conflicts=merge.conflicts,
         merged=forge.is_merged(topic),
     )
-    return assemble(source, pinned_digest(context.remembered, context.root_digest), context.now)
+    pinned = pinned_digest(context.remembered, context.root_digest)
+    loaded = assemble(source, pinned, context.now)
+    published = published_site(forge, pinned, context.now)
+    event = replace(
+        loaded.event,
+        published=published_versions(published),
+        burned=burned_elsewhere(forge, topic, loaded.event.baseline),
+    )
+    return replace(loaded, event=event, published=published)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from keyturn.errors import NothingToDo, PendingError, RefusedError
 from keyturn.flow.context import Context, Loaded, load_event
 from keyturn.flow.retry import until_pushed
-from keyturn.verify import Difference, EventState, Finding, Report, differences, errors
+from keyturn.state import METADATA
+from keyturn.trial import Outcome, try_event
+from keyturn.verify import Difference, Event, EventState, Finding, Report, differences, errors
+
+STRANDED = "KT120"
+"""What the trial finds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +25,7 @@ class Status:
         report: The verdict.
         differences: What the event changes.
         repository: Root digest, None before there is a root.
+        trial: How the trial ended; None if it was not needed yet, or the event changes no metadata.
     """
 
     topic: str
@@ -27,6 +33,7 @@ class Status:
     report: Report
     differences: tuple[Difference, ...]
     repository: str | None
+    trial: Outcome | None = None
 
     def to_dict(self) -> dict[str, object]:
         """The status as ``--json`` shows it."""
@@ -35,6 +42,7 @@ class Status:
             **self.report.to_dict(),
             "state": self.state.value,
             "root-digest": self.repository,
+            "trial": self.trial.to_dict() if self.trial else None,
             "changes": [difference.to_dict() for difference in self.differences],
         }
 
@@ -63,16 +71,38 @@ def status(context: Context, topic: str) -> Status:
     return status_of(load_event(context, topic))
 
 
-def status_of(loaded: Loaded) -> Status:
-    """The status of an event that is loaded."""
+def status_of(loaded: Loaded, *, before_signing: bool = False) -> Status:
+    """The status of an event that is loaded.
+
+    Once all thresholds are met the event is tried as well, since ``ready`` says that the trial passed. While
+    signatures are missing this is left to those who are about to add one, so that looking stays quick.
+
+    Args:
+        loaded: The event.
+        before_signing: Whether somebody is about to sign.
+
+    Raises:
+        EnvironmentFault: There is no room for the trial's files.
+    """
     report = loaded.judge()
+    due = (EventState.READY, EventState.PENDING) if before_signing else (EventState.READY,)
+    outcome = None
+    if not loaded.merged and report.state in due and _changes_metadata(loaded.event):
+        outcome = try_event(loaded.event, loaded.published)
+        if outcome.refusal is not None:
+            report = replace(loaded, event=replace(loaded.event, stranded=outcome.refusal)).judge()
     return Status(
         topic=loaded.topic,
         state=EventState.MERGED if loaded.merged else report.state,
         report=report,
         differences=differences(loaded.event),
         repository=loaded.repository,
+        trial=outcome,
     )
+
+
+def _changes_metadata(event: Event) -> bool:
+    return any(change.path.startswith(METADATA) for change in event.changes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +125,7 @@ def merge(context: Context, topic: str) -> Merged:
 
     Raises:
         PendingError: Keys or signatures are missing; says whose.
-        RefusedError: The event is invalid (reason ``invalid``).
+        RefusedError: The event is invalid (reason ``invalid``), or a client would not update (``trial``).
         NothingToDo: It is merged already, or changes nothing.
     """
     return until_pushed(context.forge, lambda: _merge_once(context, topic))
@@ -118,7 +148,7 @@ def require_ready(current: Status, where: str) -> None:
 
     Raises:
         PendingError: Keys or signatures are missing; says whose.
-        RefusedError: The event is invalid (reason ``invalid``).
+        RefusedError: The event is invalid (reason ``invalid``), or a client would not update (``trial``).
         NothingToDo: It is merged already, or changes nothing.
     """
     if current.state in (EventState.MERGED, EventState.EMPTY):
@@ -152,7 +182,11 @@ def missing_signatures(report: Report) -> str:
 
 
 def invalid(findings: tuple[Finding, ...], where: str) -> RefusedError:
-    """The refusal of something with findings: all of them, in one error."""
+    """The refusal of something with findings: all of them, in one error.
+
+    Its reason is ``trial`` if that is all that is wrong, else ``invalid``.
+    """
     text = "; ".join(f"{finding.id} {finding.where}: {finding.what}" for finding in findings)
     mends = " ".join(dict.fromkeys(finding.mend for finding in findings))
-    return RefusedError(text, where=where, todo=mends, reason="invalid")
+    reason = "trial" if {finding.id for finding in findings} == {STRANDED} else "invalid"
+    return RefusedError(text, where=where, todo=mends, reason=reason)

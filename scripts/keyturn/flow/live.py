@@ -21,6 +21,8 @@ TIMEOUT = 10.0
 """Seconds without an answer after which a site counts as unreachable."""
 MAX_METADATA = 16_000_000
 MAX_ROOTS = 1024
+MAX_ROOT = 512_000
+"""What stock clients take for one root."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ class Served:
     """What a site answers at the moment.
 
     Args:
-        site: Its timestamp and snapshot, unverified; None if there are none.
+        site: Its timestamp, snapshot and roots, unverified; None if there are none.
         said: What was found, a sentence for the person.
     """
 
@@ -45,7 +47,7 @@ def no_live(url: str) -> Served:
 
 
 def look(url: str) -> Served:
-    """The timestamp and snapshot that a site serves now; they are only evidence of versions used before.
+    """What a site serves now but for targets roles; it is only evidence of versions used before.
 
     Args:
         url: The site's root, with a slash at the end.
@@ -57,7 +59,11 @@ def look(url: str) -> Served:
     if timestamp is None:
         return Served(site=None, said="the live site serves no timestamp yet")
     files = {"metadata/timestamp.json": timestamp}
-    _add_snapshot(url, files)
+    try:
+        _add_snapshot(url, files)
+        _add_roots(url, files)
+    except EnvironmentFault as error:
+        return Served(Site(MemoryTree(files, name=url)), f"the live site answers in part: {error.what}")
     site = Site(MemoryTree(files, name=url))
     version = site.timestamp.version if site.timestamp else "that cannot be read"
     return Served(site=site, said=f"the live site serves timestamp {version}")
@@ -74,9 +80,7 @@ def crawl(url: str, now: datetime) -> Tree:
         EnvironmentFault: The site does not answer.
     """
     files: dict[str, bytes] = {}
-    for version in range(1, MAX_ROOTS):
-        if not _add(url, files, f"metadata/{version}.root.json", MAX_METADATA):
-            break
+    _add_roots(url, files)
     _add(url, files, "metadata/root.json", MAX_METADATA)
     _add(url, files, "metadata/timestamp.json", MAX_METADATA)
     _add_snapshot(url, files)
@@ -92,6 +96,12 @@ def _add(url: str, files: dict[str, bytes], path: str, limit: int) -> bool:
     if data is not None:
         files[path] = data
     return data is not None
+
+
+def _add_roots(url: str, files: dict[str, bytes]) -> None:
+    for version in range(1, MAX_ROOTS):
+        if not _add(url, files, f"metadata/{version}.root.json", MAX_ROOT):
+            return
 
 
 def _add_snapshot(url: str, files: dict[str, bytes]) -> None:

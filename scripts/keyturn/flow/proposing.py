@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from tuf.api.metadata import TargetFile
 from keyturn import propose
 from keyturn.errors import NothingToDo, UsageError
 from keyturn.flow.context import Context, content_of, require_policy
+from keyturn.flow.elsewhere import burned_elsewhere
 from keyturn.flow.retry import until_pushed
 from keyturn.forge import EVENT_PREFIX, Proposal
 from keyturn.hosting import DirectoryHosting
@@ -47,7 +48,7 @@ class Proposed:
 class _Wish:
     """What a command wants in the event, once the baseline is known."""
 
-    edits: Callable[[State, Earlier | None], Edits]
+    edits: Callable[[Ground], Edits]
     files: Mapping[str, bytes | None]
     message: str
 
@@ -77,7 +78,9 @@ def release(context: Context, app: str, version: str, directory: Path, platform:
         _check_app(policy, app, platform)
         _check_size(policy, item.path, len(data))
         return _Wish(
-            edits=lambda state, earlier: propose.release(state, [item], context.now, earlier=earlier),
+            edits=lambda ground: propose.release(
+                ground.baseline, [item], context.now, earlier=ground.earlier, taken=ground.taken
+            ),
             files=_hosted(policy, {item.path: data}),
             message=f"Propose {app} {number}" + (f" for {platform}" if platform else ""),
         )
@@ -109,7 +112,9 @@ def files(
         for path, data in added.items():
             _check_size(policy, path, len(data))
         return _Wish(
-            edits=lambda state, earlier: propose.files(state, entries, context.now, earlier=earlier),
+            edits=lambda ground: propose.files(
+                ground.baseline, entries, context.now, earlier=ground.earlier, taken=ground.taken
+            ),
             files=_hosted(policy, {**added, **dict.fromkeys(removed)}),
             message=f"Propose {len(entries)} target file{'s' if len(entries) > 1 else ''}",
         )
@@ -124,7 +129,7 @@ def _propose(context: Context, topic: str, wish: Callable[[Policy], _Wish]) -> P
 def _propose_once(context: Context, topic: str, wish: Callable[[Policy], _Wish]) -> Proposed:
     ground = ground_of(context, topic)
     wanted = wish(require_policy(ground.baseline.tree))
-    edits = wanted.edits(ground.baseline, ground.earlier)
+    edits = wanted.edits(ground)
     if not edits:
         raise NothingToDo("this is what main says already", where=EVENT_PREFIX + topic)
     proposed = put(context, ground, {**wanted.files, **edits}, wanted.message)
@@ -139,11 +144,13 @@ class Ground:
         topic: Topic of the event.
         baseline: The state of main.
         earlier: What the open event proposes already; None if there is none.
+        taken: Versions of roles that people signed in other events.
     """
 
     topic: str
     baseline: State
     earlier: Earlier | None
+    taken: Mapping[str, Collection[int]]
 
     @property
     def own(self) -> Tree:
@@ -166,7 +173,9 @@ def ground_of(context: Context, topic: str) -> Ground:
     tip, base = forge.event(topic), forge.base(topic)
     open_event = tip is not None and not forge.is_merged(topic)
     earlier = Earlier(State(forge.tree(tip)), State(forge.tree(base))) if open_event else None
-    return Ground(topic=topic, baseline=baseline, earlier=earlier)
+    return Ground(
+        topic=topic, baseline=baseline, earlier=earlier, taken=burned_elsewhere(forge, topic, baseline)
+    )
 
 
 def put(context: Context, ground: Ground, files: Mapping[str, bytes | None], message: str) -> Proposed:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from keyturn.errors import UsageError
+from keyturn.errors import RefusedError, UsageError
 from keyturn.flow.context import Context, Source, assemble, pinned_digest, require_pin, require_policy
 from keyturn.flow.events import invalid
 from keyturn.flow.live import Live, no_live
@@ -26,7 +26,7 @@ from keyturn.signing import KeySigner
 from keyturn.state import Site, State
 from keyturn.tree import Tree, changes, overlay, write_directory
 from keyturn.trial import update_between
-from keyturn.verify import Publication, errors, verify_event, verify_published
+from keyturn.verify import Publication, errors, root_counts, verify_event, verify_published
 
 SITE_MARK = "metadata/timestamp.json"
 """The file by which a directory is known to hold a site."""
@@ -99,6 +99,7 @@ def _publish_once(context: Context, out: Path, signers: Sequence[KeySigner], liv
     served = live(policy.publish.url)
     caches = [Site(forge.tree(forge.branch_tip(name))) for name in (PUBLISHED, STAGED)]
     known = [*caches, *([served.site] if served.site else [])]
+    _refuse_older_root(state, known)
     online = sign_online(state, signers, known, context.now)
     previous = next((site for site in caches if _once_valid(site, digest, context)), None)
     hosting = open_hosting(policy, main)
@@ -145,6 +146,30 @@ def _verified(context: Context, main: Tree) -> tuple[State, str]:
     if findings or loaded.event.pinned is None:
         raise invalid(findings, forge.branch)
     return loaded.event.baseline, loaded.event.pinned
+
+
+def _refuse_older_root(state: State, known: Sequence[Site]) -> None:
+    """Refuse a main whose root is older than one that was published, or another of the same number.
+
+    The next root may be there because keys of this one were stolen: whoever starts from it must get there.
+    """
+    for version, root in state.roots.items():
+        for site in known:
+            following = site.file("root", version + 1)
+            ours = state.roots.get(version + 1)
+            if following is None or following.version != version + 1:
+                continue
+            if ours is not None and ours.digest == following.digest:
+                continue
+            if all(tally.met for tally in root_counts(root, following)):
+                raise RefusedError(
+                    f"root is version {version} on main, but root {version + 1} was published"
+                    if ours is None
+                    else f"root {version + 1} on main is not the one that was published",
+                    where="metadata/root.json",
+                    todo="Find out how main went back; restore every root that was published.",
+                    reason="went-back",
+                )
 
 
 def _once_valid(site: Site, digest: str, context: Context) -> bool:

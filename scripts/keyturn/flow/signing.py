@@ -87,9 +87,9 @@ def prepare(
 ) -> Preparation:
     """Check everything that must hold before a key is turned, and find what it may sign.
 
-    The baseline is proven from the pinned root and must not have gone back; the event must be valid; the
-    ledger must not know another payload for the same role and version. It stops at the first that fails; it
-    never falls back to an older state.
+    The baseline is proven from the pinned root and must not have gone back; the event must be valid, and
+    clients must still update after it; the ledger must not know another payload for the same role and
+    version. It stops at the first that fails; it never falls back to an older state.
 
     Args:
         loaded: The event.
@@ -99,31 +99,39 @@ def prepare(
         despite: The words with which a person insists on a second payload.
 
     Raises:
-        RefusedError: Reasons ``no-pin``, ``baseline``, ``went-back``, ``invalid``, ``foreign-key``,
-            ``ledger``.
+        RefusedError: Reasons ``no-pin``, ``baseline``, ``went-back``, ``invalid``, ``trial``,
+            ``foreign-key``, ``ledger``.
         PendingError: The event waits for keys.
         NothingToDo: The event is merged or empty, or this key has signed all that it may.
     """
+    # Whoever chooses the address would choose the ledger: what was done under any other counts as well.
     remembered = home.remote(loaded.url)
+    others = (
+        each for each in home.pinned_to(loaded.repository or "") if each.directory != remembered.directory
+    )
+    memories = (remembered, *others)
     require_pin(loaded.event, loaded.name)
     broken = errors(verify_baseline(loaded.event))
     if broken:
         refusal = invalid(broken, loaded.event.baseline.tree.name)
         raise RefusedError(refusal.what, where=refusal.where, todo=refusal.todo, reason="baseline")
     for file in _baseline_files(loaded):
-        remembered.check_seen(file.role, file.version)
-    current = status_of(loaded)
+        for memory in memories:
+            memory.check_seen(file.role, file.version)
+    current = status_of(loaded, before_signing=True)
     _require_signable(current, loaded)
     turns = _turns(loaded, signer, roles)
     for turn in turns:
-        remembered.check(turn.file.role, turn.file.version, turn.file.digest, despite=despite)
+        for memory in memories:
+            memory.check(turn.file.role, turn.file.version, turn.file.digest, despite=despite)
     return Preparation(loaded=loaded, status=current, turns=turns)
 
 
 def _baseline_files(loaded: Loaded) -> tuple[RoleFile, ...]:
+    """The roles of the proven baseline; a file that nobody delegates to says nothing about its name."""
     baseline = loaded.event.baseline
-    names = (name for name in baseline.names if name not in ONLINE_ROLES)
-    return tuple(file for name in names if (file := baseline.role(name)))
+    names = {d.name for d in baseline.delegations} - set(ONLINE_ROLES)
+    return tuple(file for name in sorted(names) if (file := baseline.role(name)))
 
 
 def _require_signable(current: Status, loaded: Loaded) -> None:
@@ -151,7 +159,7 @@ def _turns(loaded: Loaded, signer: KeySigner, roles: Sequence[str]) -> tuple[Tur
             todo=f"It changes: {', '.join(proposed) or 'none'}.",
         )
     allowed = []
-    for name in roles or proposed:
+    for name in dict.fromkeys(roles or proposed):
         bound = _bind(signer, candidates(loaded, proposed[name]))
         if bound is not None:
             allowed.append(Turn(file=proposed[name], signer=bound))
@@ -346,7 +354,7 @@ def read_export(directory: Path, home: SignerHome, now: datetime, root_digest: s
     try:
         document = json.loads((directory / EXPORT_FILE).read_text(encoding="utf-8"))
         topic, url = document["topic"], document["url"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UsageError(
             "is not an exported signing event",
             where=str(directory),

@@ -10,10 +10,10 @@ import hashlib
 from collections.abc import Mapping
 from datetime import datetime
 
-from keyturn.errors import UsageError
+from keyturn.errors import RefusedError, UsageError
 from keyturn.forge import EVENT_PREFIX, Head, Proposal
 from keyturn.git import Git, GitError, Identity, RefUpdate, redacted
-from keyturn.tree import GitTree, Kind, MemoryTree, Tree
+from keyturn.tree import GitTree, Kind, MemoryTree, Tree, changes
 
 HEADS = "refs/heads/"
 
@@ -85,7 +85,15 @@ class LocalForge:
     def head(self, topic: str) -> Head:
         """See :class:`keyturn.forge.Forge`."""
         event, main = self._both(topic)
-        merged = self._git.merge_tree(main, event)
+        try:
+            merged = self._git.merge_tree(main, event)
+        except RefusedError as error:
+            # A clone that only lacks the history says what to do. An event that shares none conflicts in all
+            # that differs; as an error it would hide every other event.
+            if error.reason != "unrelated-histories" or error.todo:
+                raise
+            differing = tuple(change.path for change in changes(self.tree(main), self.tree(event)))
+            return Head(tree=None, tree_id=None, conflicts=differing)
         tree = GitTree(self._git, merged.tree) if merged.tree else None
         return Head(tree=tree, tree_id=merged.tree, conflicts=merged.conflicts)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
@@ -14,11 +14,26 @@ from keyturn.state import METADATA, RoleFile, State, canonical, render_metadata
 from keyturn.verify import period_of
 
 Edits = Mapping[str, bytes]
+Taken = Mapping[str, Collection[int]]
+"""Versions of roles that other events have signatures for; a proposal skips them, but for root's."""
 
 
 def expiry(now: datetime, period: Duration) -> datetime:
     """The expiry of what is proposed now, UTC, in whole seconds."""
     return (now + period.delta).astimezone(timezone.utc).replace(microsecond=0)
+
+
+def next_version(before: RoleFile, taken: Taken | None) -> int:
+    """The version of a role's next payload: for root the next number, for others the next that is free.
+
+    Args:
+        before: The role's file on main.
+        taken: Versions that other events have signatures for.
+    """
+    version = before.version + 1
+    while before.role != "root" and version in (taken or {}).get(before.role, ()):
+        version += 1
+    return version
 
 
 def unsigned(signed: Root | Targets) -> bytes:

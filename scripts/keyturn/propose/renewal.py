@@ -10,7 +10,7 @@ from datetime import datetime
 from tuf.api.metadata import Root
 
 from keyturn.errors import UsageError
-from keyturn.propose.drafting import Edits, draft, expiry, period_for, role_file
+from keyturn.propose.drafting import Edits, Taken, draft, expiry, next_version, period_for, role_file
 from keyturn.state import HISTORY, ONLINE_ROLES, Delegation, RoleFile, State, root_of, targets_of
 from keyturn.verify import period_of
 
@@ -40,7 +40,12 @@ def due(state: State, now: datetime) -> tuple[str, ...]:
 
 
 def renew(
-    state: State, now: datetime, roles: Collection[str] = (), *, event: State | None = None
+    state: State,
+    now: datetime,
+    roles: Collection[str] = (),
+    *,
+    event: State | None = None,
+    taken: Taken | None = None,
 ) -> tuple[Renewal, ...]:
     """The next version of roles, one proposal for all roles with the same signers.
 
@@ -49,6 +54,7 @@ def renew(
         now: Time of the proposal, UTC.
         roles: Roles to renew; those that are due if empty.
         event: What the same event proposes already.
+        taken: Versions that other events have signatures for.
 
     Raises:
         UsageError: A role is not there, or is signed online.
@@ -65,7 +71,8 @@ def renew(
     for name in tuple(roles) or due(state, now):
         groups.setdefault(_signers(state, name), []).append(name)
     return tuple(
-        Renewal(roles=tuple(group), edits=dict(_edits(state, group, now, event))) for group in groups.values()
+        Renewal(roles=tuple(group), edits=dict(_edits(state, group, now, event, taken)))
+        for group in groups.values()
     )
 
 
@@ -83,17 +90,18 @@ def _signers(state: State, name: str) -> frozenset[str]:
 
 
 def _edits(
-    state: State, group: Collection[str], now: datetime, event: State | None
+    state: State, group: Collection[str], now: datetime, event: State | None, taken: Taken | None
 ) -> Iterator[tuple[str, bytes]]:
     for name in group:
         before = role_file(state, name)
-        data = _next(before, event.role(name) if event else None, expiry(now, period_for(state, name)))
+        expires = expiry(now, period_for(state, name))
+        data = _next(before, event.role(name) if event else None, expires, next_version(before, taken))
         yield before.path, data
         if name == "root":
             yield f"{HISTORY}{before.version + 1}.root.json", data
 
 
-def _next(before: RoleFile, earlier: RoleFile | None, expires: datetime) -> bytes:
+def _next(before: RoleFile, earlier: RoleFile | None, expires: datetime, version: int) -> bytes:
     signed = deepcopy(root_of(before) if isinstance(before.signed, Root) else targets_of(before))
-    signed.version = before.version + 1
+    signed.version = version
     return draft(signed, earlier, expires)

@@ -12,7 +12,16 @@ from tuf.api.metadata import DelegatedRole, TargetFile
 
 from keyturn.client.releases import release as release_of
 from keyturn.errors import RefusedError, UsageError
-from keyturn.propose.drafting import Edits, draft, expiry, period_for, role_file, same_content
+from keyturn.propose.drafting import (
+    Edits,
+    Taken,
+    draft,
+    expiry,
+    next_version,
+    period_for,
+    role_file,
+    same_content,
+)
 from keyturn.state import RoleFile, State, delegations_of, targets_of
 from keyturn.verify import why_unsafe
 
@@ -78,7 +87,12 @@ class Release:
 
 
 def release(
-    state: State, releases: Iterable[Release], now: datetime, *, earlier: Earlier | None = None
+    state: State,
+    releases: Iterable[Release],
+    now: datetime,
+    *,
+    earlier: Earlier | None = None,
+    taken: Taken | None = None,
 ) -> Edits:
     """List releases in the top-level targets role, where clients look for them.
 
@@ -87,6 +101,7 @@ def release(
         releases: What is released.
         now: Time of the proposal, UTC.
         earlier: What the same event proposes already; its other targets are kept.
+        taken: Versions that other events have signatures for.
 
     Raises:
         RefusedError: A version is released already, with other content.
@@ -102,7 +117,7 @@ def release(
                 reason="already-released",
             )
         wanted[item.path] = item.target()
-    return _edit_roles(state, {"targets": wanted}, now, earlier)
+    return _edit_roles(state, {"targets": wanted}, now, earlier, taken)
 
 
 def _contradicts(target: TargetFile, item: Release) -> bool:
@@ -118,7 +133,12 @@ def _contradicts(target: TargetFile, item: Release) -> bool:
 
 
 def files(
-    state: State, wanted: Mapping[str, TargetFile | None], now: datetime, *, earlier: Earlier | None = None
+    state: State,
+    wanted: Mapping[str, TargetFile | None],
+    now: datetime,
+    *,
+    earlier: Earlier | None = None,
+    taken: Taken | None = None,
 ) -> Edits:
     """Add, replace or remove targets, each in the role that is responsible for its path.
 
@@ -127,6 +147,7 @@ def files(
         wanted: Target entry by target path; None removes.
         now: Time of the proposal, UTC.
         earlier: What the same event proposes already; its other targets are kept.
+        taken: Versions that other events have signatures for.
 
     Raises:
         UsageError: A path is unsafe, or what is to be removed is listed nowhere.
@@ -137,7 +158,7 @@ def files(
         if reason:
             raise UsageError(f"the target path {path!r} {reason}", todo="Choose another path.")
         by_role.setdefault(_responsible(state, path, earlier, removing=target is None), {})[path] = target
-    return _edit_roles(state, by_role, now, earlier)
+    return _edit_roles(state, by_role, now, earlier, taken)
 
 
 def _responsible(state: State, path: str, earlier: Earlier | None, *, removing: bool) -> str:
@@ -158,12 +179,13 @@ def _edit_roles(
     wanted: Mapping[str, Mapping[str, TargetFile | None]],
     now: datetime,
     earlier: Earlier | None,
+    taken: Taken | None,
 ) -> Edits:
     """Apply edits to targets roles, on top of what the event proposes already."""
     edits: dict[str, bytes] = {}
     for role in dict.fromkeys((*wanted, *(earlier.roles if earlier else ()))):
         before = role_file(state, role)
-        data = _edit_role(state, before, wanted.get(role, {}), now, earlier)
+        data = _edit_role(state, before, wanted.get(role, {}), now, earlier, taken)
         if data is not None:
             edits[before.path] = data
     return edits
@@ -175,6 +197,7 @@ def _edit_role(
     wanted: Mapping[str, TargetFile | None],
     now: datetime,
     earlier: Earlier | None,
+    taken: Taken | None,
 ) -> bytes | None:
     """One role's next file; the earlier proposal as it stands, signatures included, if that says the same."""
     signed = deepcopy(targets_of(before))
@@ -185,6 +208,6 @@ def _edit_role(
             signed.targets[path] = target
     if same_content(signed, targets_of(before)):
         return None
-    signed.version = before.version + 1
+    signed.version = next_version(before, taken)
     proposed = earlier.event.role(before.role) if earlier else None
     return draft(signed, proposed, expiry(now, period_for(state, before.role)))

@@ -15,9 +15,18 @@ from typing import Any
 from securesystemslib.signer import Key
 from tuf.api.metadata import DelegatedRole, Delegations, Role, Root, Targets
 
-from keyturn.errors import UsageError
+from keyturn.errors import RefusedError, UsageError
 from keyturn.policy import Period, Policy, RolePolicy
-from keyturn.propose.drafting import Edits, draft, expiry, role_file, same_content, unsigned
+from keyturn.propose.drafting import (
+    Edits,
+    Taken,
+    draft,
+    expiry,
+    next_version,
+    role_file,
+    same_content,
+    unsigned,
+)
 from keyturn.state import (
     HISTORY,
     METADATA,
@@ -36,6 +45,7 @@ from keyturn.state import (
     targets_of,
 )
 from keyturn.verify import count, period_of
+from keyturn.verify.thresholds import key_fingerprint
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +78,9 @@ class _Keys:
     """The proven keys by login, under the keyids that the metadata knows them by already."""
 
     def __init__(self, keys: Mapping[str, Key], known: Mapping[str, Key]) -> None:
-        by_fingerprint = {fingerprint(key): key for key in known.values()}
+        by_fingerprint = {key_fingerprint(key): key for key in known.values()}
         self._keys = {login.lower(): by_fingerprint.get(fingerprint(key), key) for login, key in keys.items()}
+        self._holders: dict[str, str] = {}
 
     def of(self, login: str) -> Key:
         key = self._keys.get(login.lower())
@@ -79,6 +90,14 @@ class _Keys:
                 where=f"keyring/{login}.pub",
                 todo=f"{login} runs `keyturn join`.",
                 reason="key-missing",
+            )
+        holder = self._holders.setdefault(fingerprint(key), login.lower())
+        if holder != login.lower():
+            raise RefusedError(
+                f"{holder} and {login} have one and the same key",
+                where=f"keyring/{login}.pub",
+                todo="One of them makes another with `keyturn key new` and runs `keyturn join` again.",
+                reason="one-key-twice",
             )
         return key
 
@@ -102,6 +121,7 @@ def founding(policy: Policy, keys: Mapping[str, Key], now: datetime) -> Edits:
 
     Raises:
         UsageError: A key is missing (reason ``key-missing``).
+        RefusedError: Two of them have one key (reason ``one-key-twice``).
     """
     proven = _Keys(keys, {})
     root = _shape_root(Root(version=1), policy, proven)
@@ -125,6 +145,7 @@ def change(
     *,
     event: State | None = None,
     used: Mapping[str, int] | None = None,
+    taken: Taken | None = None,
 ) -> PolicyChange:
     """The next version of every role that a changed policy concerns.
 
@@ -135,14 +156,16 @@ def change(
         now: Time of the proposal, UTC.
         event: What the same event proposes already.
         used: Highest version of each role that was ever published, for names that come back.
+        taken: Versions that other events have signatures for.
 
     Raises:
         UsageError: A key is missing (reason ``key-missing``).
-        RefusedError: The baseline has no readable root or targets.
+        RefusedError: The baseline has no readable root or targets, or two people have one key (reason
+            ``one-key-twice``).
     """
     files: dict[str, bytes | None] = {}
     root = _next_root(policy, keys, state, now, event)
-    targets = _next_targets(policy, keys, state, now, event)
+    targets = _next_targets(policy, keys, state, now, event, taken)
     for file, before in ((root, state.root), (targets, state.role("targets"))):
         if before is None or file.data != before.data:
             files[file.path] = file.data
@@ -151,7 +174,7 @@ def change(
     files.update(_delegated_roles(policy, state, now, event, used or {}))
     anew = dict(_left_short((root, targets), state, files))
     for name, why in anew.items():
-        files[f"{METADATA}{name}.json"] = _once_more(name, (root, targets), state, now, event)
+        files[f"{METADATA}{name}.json"] = _once_more(name, (root, targets), state, now, event, taken)
         anew[name] = why
     return PolicyChange(edits=files, anew=tuple(Anew(name, why) for name, why in anew.items()))
 
@@ -171,14 +194,19 @@ def _next_root(
 
 
 def _next_targets(
-    policy: Policy, keys: Mapping[str, Key], state: State, now: datetime, event: State | None
+    policy: Policy,
+    keys: Mapping[str, Key],
+    state: State,
+    now: datetime,
+    event: State | None,
+    taken: Taken | None,
 ) -> RoleFile:
     before = role_file(state, "targets")
     proven = _Keys(keys, keys_of(before))
     signed = _shape_targets(deepcopy(targets_of(before)), policy, proven)
     if same_content(signed, targets_of(before)):
         return before
-    signed.version = before.version + 1
+    signed.version = next_version(before, taken)
     earlier = event.role("targets") if event else None
     data = draft(signed, earlier, expiry(now, policy.targets.period.expires))
     return RoleFile.parse("targets", before.path, data)
@@ -287,12 +315,17 @@ def _left_short(
 
 
 def _once_more(
-    name: str, delegators: tuple[RoleFile, ...], state: State, now: datetime, event: State | None
+    name: str,
+    delegators: tuple[RoleFile, ...],
+    state: State,
+    now: datetime,
+    event: State | None,
+    taken: Taken | None,
 ) -> bytes:
     """The next version of a role with the same content."""
     before = role_file(state, name)
     signed = deepcopy(targets_of(before))
-    signed.version = before.version + 1
+    signed.version = next_version(before, taken)
     period = next(
         (
             period

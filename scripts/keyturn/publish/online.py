@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, TypeVar, cast
 
-from tuf.api.metadata import Metadata, MetaFile, Snapshot, Timestamp
+from tuf.api.metadata import Metadata, MetaFile, Snapshot, Targets, Timestamp
 
 from keyturn.errors import RefusedError, UsageError
 from keyturn.policy import Period
@@ -25,9 +25,16 @@ from keyturn.state import (
     render_metadata,
     sha256_hex,
 )
+from keyturn.state.metadata_file import MAX_VERSION
 from keyturn.verify import count, period_of
+from keyturn.verify.rules_event import CLOCK_SKEW
 
 Online = TypeVar("Online", Snapshot, Timestamp)
+
+MOST_SUPERSEDED = MAX_VERSION - 1_000_000
+"""Above it a version signed by an online key that was changed does not count: only a thief gets there."""
+MOST_LEAPT = 10_000
+"""How far a role may be ahead of what was published; many events may lie in between, each skipping some."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,56 +68,136 @@ def sign_online(
 
     Raises:
         UsageError: Something has to be signed and there is no key.
-        RefusedError: A role's version is lower than one that a snapshot names already.
+        RefusedError: A role's version is lower than one that a snapshot names already (reason ``went-back``)
+            or far above it (``leap``), or the online key has signed the last version there is
+            (``no-version-left``).
     """
-    sites = tuple(previous)
+    evidence = _Evidence(state, tuple(previous), tuple(signers))
     signed: list[str] = []
-    last = _reusable(state, "snapshot", sites, now)
-    meta = _snapshot_meta(state, _known_meta(state, sites))
+    last = _reusable(evidence, "snapshot", now)
+    meta = _snapshot_meta(state, evidence.meta())
     if last is not None and _signed(last, Snapshot).meta == meta:
         snapshot = last
     else:
         signed.append("snapshot")
-        version = _highest(state, "snapshot", sites) + 1
+        version = evidence.next_version("snapshot")
         snapshot = _sign(state, signers, "snapshot", Snapshot(version=version, meta=meta), now)
-    newest = _reusable(state, "timestamp", sites, now)
-    named = _meta(snapshot)
+    newest = _reusable(evidence, "timestamp", now)
+    named = meta_of(snapshot)
     if newest is not None and _signed(newest, Timestamp).snapshot_meta == named:
         timestamp = newest
     else:
         signed.append("timestamp")
-        version = _highest(state, "timestamp", sites) + 1
+        version = evidence.next_version("timestamp")
         timestamp = _sign(state, signers, "timestamp", Timestamp(version=version, snapshot_meta=named), now)
     return OnlineFiles(snapshot=snapshot, timestamp=timestamp, signed=tuple(signed))
 
 
-def _known_meta(state: State, sites: Iterable[Site]) -> dict[str, MetaFile]:
-    """Every role that a validly signed snapshot ever listed, with its highest version."""
-    known: dict[str, MetaFile] = {}
-    for file in _ever_signed(state, "snapshot", sites):
-        for name, meta in _signed(file, Snapshot).meta.items():
-            if name not in known or known[name].version < meta.version:
-                known[name] = meta
-    return known
+def known_versions(state: State, sites: Iterable[Site]) -> dict[str, int]:
+    """The highest version of each targets role that counts as published, also of roles that are gone.
+
+    Args:
+        state: The state of main.
+        sites: Staged and published trees, unverified: only what verifies counts.
+    """
+    known = _Evidence(state, tuple(sites), ()).meta()
+    return {name.removesuffix(".json"): meta.version for name, meta in known.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class _Evidence:
+    """What online keys have signed so far, and how much of it counts.
+
+    A key that root names, or that is given now, counts in full. Of one that was changed, perhaps because it
+    was stolen, only what does no harm: else its thief could end the numbers or fill the snapshot for good.
+
+    Args:
+        state: The verified state of main.
+        sites: Trees in which it may be found, unverified.
+        signers: The keys that are given.
+    """
+
+    state: State
+    sites: tuple[Site, ...]
+    signers: tuple[KeySigner, ...]
+
+    def next_version(self, name: str) -> int:
+        """One more than the highest version of an online role that counts."""
+        highest = self.highest(name)
+        if highest >= MAX_VERSION:
+            raise RefusedError(
+                f"no version of {name} is left after {highest}: the online key is in other hands",
+                where=name,
+                todo="Change it with `keyturn join TOPIC --login online --key URI --replace`, and publish "
+                "without the old one.",
+                reason="no-version-left",
+            )
+        return highest + 1
+
+    def highest(self, name: str) -> int:
+        """The highest version of an online role that counts; 0 if there is none."""
+        signed = (file for site in self.sites for file in _ever_signed(self.state, name, site))
+        return max((f.version for f in signed if f.version <= MOST_SUPERSEDED or self._stands(f)), default=0)
+
+    def meta(self) -> dict[str, MetaFile]:
+        """Every role that a snapshot ever listed, with its highest version, as far as it counts."""
+        known: dict[str, MetaFile] = {}
+        for site in self.sites:
+            for file in _ever_signed(self.state, "snapshot", site):
+                stands = self._stands(file)
+                for name, meta in _signed(file, Snapshot).meta.items():
+                    higher = name not in known or known[name].version < meta.version
+                    if higher and (stands or self._is_there(site, name, meta)):
+                        known[name] = meta
+        return known
+
+    def _stands(self, file: RoleFile) -> bool:
+        """Whether a file is signed by the online key that root names, or by one that is given now."""
+        if count(_delegation(self.state, file.role), file, "root").met:
+            return True
+        older = (d for root in self.state.roots.values() for d in delegations_of(root) if d.name == file.role)
+        return any(
+            count(delegation, file, "root").met
+            and any(signer.as_key(key) for signer in self.signers for key in delegation.keys.values())
+            for delegation in older
+        )
+
+    def _is_there(self, site: Site, name: str, meta: MetaFile) -> bool:
+        """Whether a site has the role's file that a snapshot names, signed by those who sign the role."""
+        file = site.file(name.removesuffix(".json"), meta.version)
+        return (
+            file is not None
+            and isinstance(file.signed, Targets)
+            and file.version == meta.version
+            and any(count(d, file, "its delegator").met for d in self.state.delegations_to(file.role))
+        )
 
 
 def _snapshot_meta(state: State, known: dict[str, MetaFile]) -> dict[str, MetaFile]:
     meta = dict(known)
     for file in state.targets_roles():
         name = f"{file.role}.json"
-        if name in known and known[name].version > file.version:
+        published = known[name].version if name in known else 0
+        if known and file.version > published + MOST_LEAPT:
             raise RefusedError(
-                f"{file.role} is version {file.version} on main, "
-                f"but version {known[name].version} was published",
+                f"{file.role} leaps from version {published} to {file.version} on main",
+                where=file.path,
+                todo="Its last number would end the role: restore main, and change the role's keys.",
+                reason="leap",
+            )
+        if published > file.version:
+            raise RefusedError(
+                f"{file.role} is version {file.version} on main, but version {published} was published",
                 where=file.path,
                 todo="Find out how main went back; restore the higher version.",
                 reason="went-back",
             )
-        meta[name] = _meta(file)
+        meta[name] = meta_of(file)
     return meta
 
 
-def _meta(file: RoleFile) -> MetaFile:
+def meta_of(file: RoleFile) -> MetaFile:
+    """What snapshot or timestamp says of a role's file: version, length and SHA-256."""
     return MetaFile(version=file.version, length=len(file.data), hashes={"sha256": sha256_hex(file.data)})
 
 
@@ -133,24 +220,24 @@ def _due(state: State, file: RoleFile, now: datetime) -> bool:
     return file.expires - _period(state, file.role).renew.delta <= now
 
 
-def _reusable(state: State, name: str, sites: Iterable[Site], now: datetime) -> RoleFile | None:
-    """The highest version ever signed, if it is valid under the latest root and not due for renewal."""
-    delegation = _delegation(state, name)
-    highest = _highest(state, name, sites)
-    for site in sites:
+def _reusable(evidence: _Evidence, name: str, now: datetime) -> RoleFile | None:
+    """The highest version ever signed, if it is valid under the latest root and not due for renewal.
+
+    One that is valid for longer than was agreed was not made here.
+    """
+    state = evidence.state
+    delegation, highest = _delegation(state, name), evidence.highest(name)
+    latest = now + _period(state, name).expires.delta + CLOCK_SKEW
+    for site in evidence.sites:
         for file in _candidates(site, name):
-            if file.version == highest and count(delegation, file, "root").met and not _due(state, file, now):
+            fits = file.version == highest and file.expires <= latest and not _due(state, file, now)
+            if fits and count(delegation, file, "root").met:
                 return file
     return None
 
 
-def _highest(state: State, name: str, sites: Iterable[Site]) -> int:
-    """The highest version that the online key of any root signed; 0 if there is none."""
-    return max((file.version for file in _ever_signed(state, name, sites)), default=0)
-
-
-def _ever_signed(state: State, name: str, sites: Iterable[Site]) -> Iterator[RoleFile]:
-    return (file for site in sites for file in _candidates(site, name) if signed_under_any_root(state, file))
+def _ever_signed(state: State, name: str, site: Site) -> Iterator[RoleFile]:
+    return (file for file in _candidates(site, name) if signed_under_any_root(state, file))
 
 
 def signed_under_any_root(state: State, file: RoleFile) -> bool:

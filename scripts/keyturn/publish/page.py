@@ -23,11 +23,11 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from packaging.version import Version
-from tuf.api.metadata import DelegatedRole, TargetFile, Targets
+from tuf.api.metadata import DelegatedRole, TargetFile
 
 from keyturn.client.releases import Update, release
 from keyturn.errors import RefusedError
-from keyturn.state import ONLINE_ROLES, Delegation, RoleFile, short_fingerprint, targets_of
+from keyturn.state import ONLINE_ROLES, Delegation, RoleFile, search, short_fingerprint, targets_of
 from keyturn.verify import Count, KeyMark, Publication, count, why_unsafe
 from keyturn.verify.thresholds import UNREADABLE
 
@@ -261,34 +261,9 @@ def _published(publication: Publication, name: str) -> RoleFile:
 def _found(publication: Publication) -> Iterator[tuple[RoleFile, TargetFile]]:
     """Every target that a client can find, by path, with the role in which it finds it."""
     for path in sorted({target.path for _, target in publication.all_targets()}):
-        file = _search(publication, path)
+        file = search(publication.role, path)
         if file:
             yield file, targets_of(file).targets[path]
-
-
-def _search(publication: Publication, path: str) -> RoleFile | None:
-    """The role that a client ends at when it looks for a path (specification 5.6.7)."""
-    waiting, visited = ["targets"], set[str]()
-    while waiting:
-        name = waiting.pop()
-        file = None if name in visited else publication.role(name)
-        visited.add(name)
-        if file is None or not isinstance(file.signed, Targets):
-            continue
-        if path in file.signed.targets:
-            return file
-        below = []
-        for child, terminating in _responsible(file.signed, path):
-            below.append(child)
-            if terminating:
-                waiting = []
-                break
-        waiting += reversed(below)
-    return None
-
-
-def _responsible(signed: Targets, path: str) -> Iterable[tuple[str, bool]]:
-    return signed.delegations.get_roles_for_target(path) if signed.delegations else ()
 
 
 def _apps(publication: Publication, found: Iterable[tuple[RoleFile, TargetFile]]) -> tuple[_App, ...]:

@@ -40,19 +40,29 @@ def build_site(
         RefusedError: A target's bytes are not those that are signed.
     """
     files = _retained(state, previous, online, keep, now) if previous else {}
-    for version, root in state.roots.items():
-        files[f"metadata/{version}.root.json"] = root.data
-    if state.root:
-        files["metadata/root.json"] = state.root.data
-    for file in (*state.targets_roles(), online.snapshot):
-        files[f"metadata/{file.version}.{file.role}.json"] = file.data
-    files["metadata/timestamp.json"] = online.timestamp.data
+    files.update(metadata_files(state, online))
     for file in state.targets_roles():
         for target in targets_of(file).targets.values():
             data = _target(target, read_target)
             for prefixed in target.get_prefixed_paths():
                 files[f"targets/{prefixed}"] = data
     return MemoryTree(files, name="the built site")
+
+
+def metadata_files(state: State, online: OnlineFiles) -> dict[str, bytes]:
+    """The metadata that a client needs, by path on the site: every root, and each role as it is now.
+
+    Args:
+        state: The state of main.
+        online: Snapshot and timestamp for it.
+    """
+    files = {f"metadata/{version}.root.json": root.data for version, root in state.roots.items()}
+    if state.root:
+        files["metadata/root.json"] = state.root.data
+    for file in (*state.targets_roles(), online.snapshot):
+        files[f"metadata/{file.version}.{file.role}.json"] = file.data
+    files["metadata/timestamp.json"] = online.timestamp.data
+    return files
 
 
 def _target(target: TargetFile, read_target: Callable[[str], bytes]) -> bytes:

@@ -144,6 +144,18 @@ class KeySigner:
     _bind: Callable[[SSlibKey], PayloadSigner] = field(repr=False, compare=False)
     note: str = ""
 
+    @classmethod
+    def at_hand(cls, private: PrivateKey, *, uri: str, warning: str = "") -> KeySigner:
+        """A signer whose private key is in memory.
+
+        Args:
+            private: The private key.
+            uri: Where it came from, for messages.
+            warning: What is wrong with how it is kept; empty if nothing.
+        """
+        public = SSlibKey.from_crypto(private.public_key())
+        return cls(uri=uri, public=public, warning=warning, _bind=partial(CryptoSigner, private))
+
     def sign(self, payload: bytes) -> Signature:
         """Sign bytes, and verify the signature before anybody sees it.
 
@@ -283,8 +295,7 @@ def load_signer(
             reason="key-uri",
         )
     private = _private_key(uri, pem, env, ask_passphrase)
-    public = SSlibKey.from_crypto(private.public_key())
-    return KeySigner(uri=uri, public=public, warning=warning, _bind=partial(CryptoSigner, private))
+    return KeySigner.at_hand(private, uri=uri, warning=warning)
 
 
 def public_pem(key: Key) -> bytes:

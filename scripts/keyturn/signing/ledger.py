@@ -22,7 +22,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, TypeVar
 
-from keyturn.errors import RefusedError
+from keyturn.errors import EnvironmentFault, RefusedError
 from keyturn.signing import durable
 from keyturn.signing.config import Config, parse_config
 from keyturn.signing.remote_url import normalise_url
@@ -106,6 +106,24 @@ class SignerHome:
         normal = normalise_url(url, base=base)
         name = hashlib.sha256(normal.encode("utf-8", "surrogatepass")).hexdigest()
         return PinnedRemote(url=normal, directory=self.directory / "pins" / name)
+
+    def pinned_to(self, digest: str) -> tuple[PinnedRemote, ...]:
+        """Every remote that is pinned to a root, for several addresses may lead to one repository.
+
+        Args:
+            digest: Root digest.
+
+        Raises:
+            RefusedError: A pin is damaged (reason ``damaged``).
+            EnvironmentFault: The directory cannot be read.
+        """
+        pins = self.directory / "pins"
+        try:
+            places = sorted(place for place in pins.iterdir() if place.is_dir()) if pins.is_dir() else []
+        except OSError as error:
+            raise EnvironmentFault(f"cannot be read: {error.strerror}", where=str(pins)) from error
+        remotes = (PinnedRemote(url=str(place), directory=place) for place in places)
+        return tuple(remote for remote in remotes if (pin := remote.pin()) and pin.digest == digest)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from keyturn.state.repository import (
     targets_of,
 )
 from keyturn.state.site import Site
+from keyturn.state.target_search import search
 
 __all__ = [
     "HISTORY",
@@ -48,6 +49,7 @@ __all__ = [
     "payload_digest",
     "render_metadata",
     "root_of",
+    "search",
     "sha256_hex",
     "short_fingerprint",
     "spec_keyid",

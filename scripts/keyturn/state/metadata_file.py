@@ -154,8 +154,7 @@ def _delegation_faults(signed: Targets) -> Iterator[str]:
         return
     if signed.delegations.roles is None:
         yield "delegates to hash bins (succinct_roles), which this version of keyturn does not know"
-        return
-    for name, role in signed.delegations.roles.items():
+    for name, role in (signed.delegations.roles or {}).items():
         if not _is(name, str):
             yield f"the name {name} of a role is not text"
         yield from _role_faults(name, role)

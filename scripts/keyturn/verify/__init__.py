@@ -17,7 +17,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from keyturn.verify.diff import Difference, differences
-from keyturn.verify.event import Event, Keyring, Report, conclude
+from keyturn.verify.event import Burned, Event, Keyring, Report, conclude
 from keyturn.verify.model import (
     Count,
     EventState,
@@ -32,13 +32,9 @@ from keyturn.verify.model import (
 )
 from keyturn.verify.paths import why_unsafe
 from keyturn.verify.published import PUBLISHED_RULES, Publication, verify_published
-from keyturn.verify.rules_event import EVENT_RULES, period_of
-from keyturn.verify.rules_files import FILE_RULES, POLICY_RULES
-from keyturn.verify.rules_root import ROOT_RULES
+from keyturn.verify.rules_event import period_of
+from keyturn.verify.table import EVENT_RULES, FILE_RULES, POLICY_RULES, ROOT_RULES, RULES
 from keyturn.verify.thresholds import count, root_counts, signature_valid
-
-RULES: tuple[Rule[Event], ...] = (*ROOT_RULES, *EVENT_RULES, *FILE_RULES, *POLICY_RULES)
-"""Every rule for signing events, in the order in which findings are shown."""
 
 
 def verify_event(event: Event, rules: tuple[Rule[Event], ...] = RULES) -> Report:
@@ -67,6 +63,7 @@ __all__ = [
     "PUBLISHED_RULES",
     "ROOT_RULES",
     "RULES",
+    "Burned",
     "Count",
     "Difference",
     "Event",

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from securesystemslib.signer import Key
-from tuf.api.metadata import DelegatedRole, Root, TargetFile, Targets
+from tuf.api.metadata import SPECIFICATION_VERSION, DelegatedRole, Root, TargetFile, Targets
 
 from keyturn.state import (
     ONLINE_ROLES,
@@ -35,6 +35,7 @@ EXTENSION = "x-keyturn"
 """Shown as owners and periods."""
 RELEASE_FIELDS = {"app", "platform", "tree", "version"}
 _PLAIN = re.compile(r"[A-Za-z0-9._+!-]*")
+_PLAIN_PATTERN = re.compile(r"[^\s,;\"]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,7 @@ def _role(name: str, old: RoleFile | None, new: RoleFile | None) -> Iterator[Dif
     yield Difference(
         name, "version" if old else "role-added", name, _headline(old), _headline(new), loud=False
     )
+    yield from _specification(name, old, new)
     yield from _consistent_snapshot(name, old, new)
     yield from _delegations(name, old, new)
     yield from _periods(name, old, new)
@@ -107,6 +109,14 @@ def _role(name: str, old: RoleFile | None, new: RoleFile | None) -> Iterator[Dif
 
 def _headline(file: RoleFile | None) -> str | None:
     return f"version {file.version}, expires {file.expires:%Y-%m-%d %H:%M}Z" if file else None
+
+
+def _specification(name: str, old: RoleFile | None, new: RoleFile) -> Iterator[Difference]:
+    """The version of the specification, by which some clients decide whether they read the file at all."""
+    before = old.signed.spec_version if old else ".".join(SPECIFICATION_VERSION)
+    after = new.signed.spec_version
+    if before != after:
+        yield Difference(name, "field", "spec_version", before if old else None, after, loud=True)
 
 
 def _consistent_snapshot(name: str, old: RoleFile | None, new: RoleFile) -> Iterator[Difference]:
@@ -149,8 +159,10 @@ def _describe(delegation: Delegation) -> str:
     role = delegation.role
     if not isinstance(role, DelegatedRole):
         return "top-level role"
-    paths = ", ".join(role.paths or role.path_hash_prefixes or ())
-    return f"paths {paths}; {'terminating' if role.terminating else 'not terminating'}"
+    kind = "path hash prefixes" if role.paths is None else "paths"
+    patterns = role.path_hash_prefixes if role.paths is None else role.paths
+    listed = ", ".join(text if _PLAIN_PATTERN.fullmatch(text) else _json(text) for text in patterns or ())
+    return f"{kind} {listed}; {'terminating' if role.terminating else 'not terminating'}"
 
 
 def _keys(name: str, old: Delegation | None, new: Delegation) -> Iterator[Difference]:

@@ -26,6 +26,8 @@ FOUNDING_FILE = re.compile(r"\.gitattributes|\.github/workflows/keyturn-[^/]+\.y
 KEYRING_FILE = re.compile(rf"{KEYRING}{LOGIN}\.(?:pub|proof)", re.ASCII)
 EVENT_FILES = ("keyturn.yml", "channels.yml")
 EVENT_FOLDERS = (KEYRING, "metadata/", "targets/")
+Burned = Mapping[str, Mapping[int, Mapping[str, tuple[str, ...]]]]
+"""Owners by payload digest, by version, by role."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,11 @@ class Event:
         now: Time of the verdict, UTC.
         pinned: Root digest that the person or the environment pins; None before founding.
         conflicts: Paths on which event and ``main`` conflict.
+        published: Highest version of each role that clients were given, verified before it comes here.
+        burned: Payloads that carry signatures in other events: by role and version, the owners who signed
+            by payload digest.
+        stranded: What a stock client refused in the trial, a sentence; None if it went well, or was not
+            tried here.
     """
 
     baseline: State
@@ -70,6 +77,9 @@ class Event:
     policy_problems: tuple[PolicyProblem, ...] = ()
     baseline_name: str | None = None
     conflicts: tuple[str, ...] = ()
+    published: Mapping[str, int] = field(default_factory=dict)
+    burned: Burned = field(default_factory=dict)
+    stranded: str | None = None
 
     @property
     def founding(self) -> bool:

@@ -100,6 +100,9 @@ class Rule(Generic[Subject]):
         mend: What a person does about it.
         check: Yields what violates the rule.
         severity: Default severity of its findings.
+        milder: When its findings are warnings though its severity is error, as the end of a sentence that
+            begins with "a warning where"; empty if they never are.
+        since: The first version of Keyturn that has it.
     """
 
     id: str
@@ -108,6 +111,8 @@ class Rule(Generic[Subject]):
     mend: str
     check: Callable[[Subject], Iterable[Violation]]
     severity: Severity = Severity.ERROR
+    milder: str = ""
+    since: str = "0.1"
 
     def findings(self, subject: Subject) -> tuple[Finding, ...]:
         """Apply the rule."""

@@ -46,11 +46,20 @@ def _bad_length(path: str) -> str | None:
 
 def _bad_character(path: str) -> str | None:
     for character in path:
-        if unicodedata.category(character) in _UNPRINTABLE:
+        if unprintable(character):
             return f"contains the unprintable character U+{ord(character):04X}"
         if character in _ON_DISK | _IN_URLS:
             return f"contains {character!r}"
     return None
+
+
+def unprintable(text: str) -> str | None:
+    """The first character that does not show: a control, a change of direction, one without width.
+
+    Args:
+        text: Any text; surrogates that belong to no character count too.
+    """
+    return next((character for character in text if unicodedata.category(character) in _UNPRINTABLE), None)
 
 
 def _bad_segment(segment: str) -> str | None:

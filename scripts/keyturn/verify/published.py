@@ -23,8 +23,9 @@ from keyturn.state import (
     targets_of,
 )
 from keyturn.tree import Kind
-from keyturn.verify.model import Finding, Rule, Violation, apply_rules
+from keyturn.verify.model import Finding, Rule, Severity, Violation, apply_rules
 from keyturn.verify.paths import why_unsafe
+from keyturn.verify.rules_clients import MOST_ROOT, MOST_SNAPSHOT, MOST_TARGETS, MOST_TIMESTAMP, alike
 from keyturn.verify.rules_files import mismatch, wrong_hash
 from keyturn.verify.thresholds import count, root_counts
 
@@ -255,6 +256,58 @@ def _consistent_snapshot(publication: Publication) -> Iterator[Violation]:
         yield Violation("turns consistent snapshots off", root.path)
 
 
+def _never_dropped(publication: Publication) -> Iterator[Violation]:
+    """Against the older snapshots that lie on the site, as far as an online key of any root signed them."""
+    snapshot = publication.snapshot
+    if snapshot is None or not isinstance(snapshot.signed, Snapshot):
+        return
+    meta = snapshot.signed.meta
+    for version in publication.site.versions.get("snapshot", ()):
+        older = publication.site.file("snapshot", version) if version < snapshot.version else None
+        if older is None or older.version != version or not _once_signed(publication, older):
+            continue
+        for name, held in older.signed.meta.items() if isinstance(older.signed, Snapshot) else ():
+            role = name.removesuffix(".json")
+            if name not in meta:
+                yield Violation(f"no longer lists {role}, which snapshot {version} listed", snapshot.path)
+            elif meta[name].version < held.version:
+                yield Violation(
+                    f"lists {role} {meta[name].version}, snapshot {version} listed {role} {held.version}",
+                    snapshot.path,
+                )
+
+
+def _once_signed(publication: Publication, file: RoleFile) -> bool:
+    delegations = (d for root in publication.site.roots.values() for d in delegations_of(root))
+    return any(count(d, file, "root").met for d in delegations if d.name == file.role)
+
+
+def _sizes(publication: Publication) -> Iterator[Violation]:
+    site = publication.site
+    read: list[tuple[RoleFile | None, int, bool]] = [(root, MOST_ROOT, False) for root in site.roots.values()]
+    read.append((site.timestamp, MOST_TIMESTAMP, False))
+    read.append((publication.snapshot, MOST_SNAPSHOT, _has_length(publication.snapshot_meta)))
+    read += [
+        (publication.role(name), MOST_TARGETS, _has_length(publication.role_meta(name)))
+        for name in publication.targets_names
+    ]
+    for file, most, listed in read:
+        if file and len(file.data) > most:
+            yield Violation(
+                f"is {len(file.data):,} bytes long, more than {most:,}",
+                file.path,
+                Severity.WARNING if listed else None,
+            )
+
+
+def _has_length(meta: MetaFile | None) -> bool:
+    return meta is not None and meta.length is not None
+
+
+def _alike(publication: Publication) -> Iterator[Violation]:
+    return alike(publication.all_targets())
+
+
 PUBLISHED_RULES: tuple[Rule[Publication], ...] = (
     Rule(
         id="KT201",
@@ -339,6 +392,29 @@ PUBLISHED_RULES: tuple[Rule[Publication], ...] = (
         why="Without them clients ask for names that are not on the site (specification 6).",
         mend="Propose a root with consistent_snapshot true.",
         check=_consistent_snapshot,
+    ),
+    Rule(
+        id="KT213",
+        title="snapshot drops no role and takes none back",
+        why="Clients compare with the snapshot that they hold, and refuse one without a role that it listed, "
+        "or with a lower version (specification 5.5.5).",
+        mend="Publish again; if main went back, restore it first.",
+        check=_never_dropped,
+    ),
+    Rule(
+        id="KT214",
+        title="metadata is no larger than clients read",
+        why="A stock client stops reading where its limits or the listed length say.",
+        mend="Move targets to delegated roles; publish with lengths in snapshot and timestamp.",
+        check=_sizes,
+        milder="the length is listed, so that clients go by that",
+    ),
+    Rule(
+        id="KT215",
+        title="target paths differ by more than case",
+        why="On Windows and macOS both would be one file, and one of them not the one that was signed.",
+        mend="Rename or remove one of the two in a signing event.",
+        check=_alike,
     ),
 )
 

@@ -363,6 +363,7 @@ EVENT_RULES: tuple[Rule[Event], ...] = (
         why="Clients compute keyids their own way; one that differs has broken updates before.",
         mend="Use the keyid that the specification gives: propose the role again.",
         check=_spec_keyids,
+        milder="main has the key under this keyid already",
     ),
     Rule(
         id="KT108",
@@ -420,6 +421,7 @@ EVENT_RULES: tuple[Rule[Event], ...] = (
         why="With a threshold of 1 a single stolen key is enough to update every user.",
         mend="Set a threshold of 2 or more, or write `single-signer: true` in keyturn.yml and mean it.",
         check=_two_person_rule,
+        milder="the policy says `single-signer: true`, or the root is on main already",
     ),
     Rule(
         id="KT116",

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 from tuf.api.metadata import DelegatedRole, TargetFile
 
 from keyturn.state import METADATA, Extension, MetadataError, RoleFile, fingerprint, keys_of, targets_of
@@ -134,7 +134,7 @@ def _one_content(event: Event) -> Iterator[Violation]:
         tree = str(said.get("tree"))
         try:
             version = Version(said.get("version", ""))
-        except (InvalidVersion, TypeError):
+        except (ValueError, TypeError):  # the former also for thousands of digits
             continue
         path, other = first.setdefault(
             (str(said.get("app")), str(said.get("platform", "")), version), (target.path, tree)

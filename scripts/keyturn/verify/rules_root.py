@@ -137,6 +137,7 @@ ROOT_RULES: tuple[Rule[Event], ...] = (
         mend="Compare the remote's URL and the digest with what the founders published; "
         "do not sign until you know why they differ.",
         check=_pinned_root,
+        milder="nothing is pinned",
     ),
     Rule(
         id="KT002",
