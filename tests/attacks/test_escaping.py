@@ -1,4 +1,4 @@
-"""What contributors write reaches terminal and page as text and as nothing else: through the real commands."""
+"""What contributors write reaches terminal and page as text and nothing else: through the real commands."""
 
 from __future__ import annotations
 

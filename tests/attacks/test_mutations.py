@@ -32,7 +32,7 @@ from attacks.mutants import (
 from keyturn.state import Site, search, targets_of
 from keyturn.tree import MemoryTree
 from keyturn.verify import EventState, Publication, errors, verify_event, verify_published
-from unit.repository import NOW, Draft, Published, founded, release, released
+from unit.repository import NOW, Draft, Published, founded, key, release, released
 
 pytestmark = pytest.mark.slow
 
@@ -50,6 +50,7 @@ def history() -> tuple[Draft, ...]:
     """What ``main`` was, commit by commit: founded, released, with a second root and one more role."""
     draft = released()
     draft.add_key("root", "root", "alice-new", owner={"login": "dave"})
+    draft.keyring["dave"] = key("alice-new")
     draft.delegate("extras", "online-new", paths=["extras/*", "plugins/*"])
     draft.add_role("extras")
     draft.list_target("extras", "extras/notes.txt", b"notes\n")
@@ -176,10 +177,8 @@ def test_whoever_has_every_key_says_the_same_to_verify_and_to_clients(mutations:
 
 LAST = history()[-1]
 EVENT_FILES = {
-    path: data
-    for path, data in LAST.files.items()
-    if path
-    in ("metadata/root.json", "metadata/targets.json", "metadata/plugins.json", "metadata/extras.json")
+    path: LAST.files[path]
+    for path in (f"metadata/{role}.json" for role in ("root", "targets", "plugins", "extras"))
 }
 
 
@@ -215,3 +214,11 @@ def test_an_event_that_everybody_signs_is_refused_or_every_client_follows_it(
         held = stock.Held(Path(directory), ROOT)
         held.look(before.files, (), NOW)
         assert held.look(after_merge.files, paths, NOW) == offered(judged)
+
+
+def test_what_is_mutated_is_good() -> None:
+    assert verify_event(LAST.event()).state is EventState.READY
+    assert not errors(verify_published(publication(site())))
+    assert OFFERED.keys() == {
+        "demo/demo-1.0.tar.gz", "demo/demo-2.0.tar.gz", "extras/notes.txt", "plugins/spell.zip"
+    }  # fmt: skip
