@@ -220,7 +220,7 @@ def in_bytes(files: Mapping[str, bytes]) -> st.SearchStrategy[Mutation]:
     names = sorted(files)
     some = st.sampled_from(names)
     other = st.sampled_from(
-        [*names, "metadata/3.root.json", "metadata/3.targets.json", "metadata/2.snapshot.json",
+        [*names, "metadata/3.root.json", "metadata/4.targets.json", "metadata/3.snapshot.json",
          "metadata/2.Targets.json", "metadata/TIMESTAMP.json", "targets/evil.tar.gz"]
     )  # fmt: skip
 
@@ -300,10 +300,11 @@ def seal(files: Mapping[str, bytes], changed: Collection[str], keys: Collection[
     if not keys:
         return sealed
     roles = [path for path in changed if _role_of(path) not in NO_TARGETS or _role_of(path) == "root"]
+    signers = dict(_bound(files, keys))
     for path in roles:
-        sealed[path] = _signed(sealed, path, keys)
+        sealed[path] = _signed(sealed[path], signers)
     if "online" in keys:
-        _describe(sealed, roles, keys)
+        _describe(sealed, roles, signers)
     return sealed
 
 
@@ -319,7 +320,7 @@ def _evil_files(files: Mapping[str, bytes]) -> Files:
     return found
 
 
-def _describe(files: Files, roles: Collection[str], keys: Collection[str]) -> None:
+def _describe(files: Files, roles: Collection[str], signers: Mapping[str, KeySigner]) -> None:
     """Bring the snapshot that timestamp names, and timestamp itself, up to what lies there; sign both."""
     stamp = loaded_json(files.get(TIMESTAMP, b""))
     described = _meta(stamp).get("snapshot.json")
@@ -329,11 +330,11 @@ def _describe(files: Files, roles: Collection[str], keys: Collection[str]) -> No
         for role in roles:
             _measure(snapshot, role.removeprefix("metadata/"), files[role])
         files[path] = _text(snapshot)
-        files[path] = _signed(files, path, keys)
+        files[path] = _signed(files[path], signers)
     if stamp:
         _measure(stamp, path.removeprefix("metadata/"), files.get(path, b""))
         files[TIMESTAMP] = _text(stamp)
-        files[TIMESTAMP] = _signed(files, TIMESTAMP, keys)
+        files[TIMESTAMP] = _signed(files[TIMESTAMP], signers)
 
 
 def _meta(loaded: dict[str, Any] | None) -> dict[str, Any]:
@@ -357,13 +358,12 @@ def _role_of(path: str) -> str | None:
     return rest if dot and number.isdigit() else name
 
 
-def _signed(files: Mapping[str, bytes], path: str, keys: Collection[str]) -> bytes:
+def _signed(data: bytes, signers: Mapping[str, KeySigner]) -> bytes:
     """A file with a signature by each key under each keyid that any delegation uses for it."""
-    data = files[path]
     with suppress(*UNREADABLE):
         loaded = loaded_json(data) or {}
         payload = Metadata.from_dict(copy.deepcopy(loaded)).signed_bytes
-        made = {name: bound.sign(payload).to_dict() for name, bound in _bound(files, keys)}
+        made = {name: bound.sign(payload).to_dict() for name, bound in signers.items()}
         kept = [one for one in loaded["signatures"] if one["keyid"] not in made]
         return _text({**loaded, "signatures": [*kept, *made.values()]})
     return data

@@ -14,6 +14,9 @@ import time_machine
 from tuf.api.exceptions import DownloadError, DownloadHTTPError, RepositoryError
 from tuf.ngclient import FetcherInterface, Updater
 
+from keyturn.state import search, targets_of
+from keyturn.verify import Publication
+
 URL = "http://127.0.0.1/"
 REFUSALS = (RepositoryError, DownloadError, OSError, ValueError)
 View = dict[str, dict[str, Any]]
@@ -88,3 +91,10 @@ class Held:
             if info is not None:
                 updater.download_target(info, str(self._directory / "download"))
                 yield path, info.to_dict()
+
+
+def offered(publication: Publication) -> View:
+    """What a site offers in our own eyes: every target at which a search through the delegations ends."""
+    paths = {target.path for _, target in publication.all_targets()}
+    found = {path: search(publication.role, path) for path in paths}
+    return {path: targets_of(file).targets[path].to_dict() for path, file in found.items() if file}

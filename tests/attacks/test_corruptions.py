@@ -11,7 +11,6 @@ from attacks import stock
 from attacks.corruption import Corruption, Kind
 from attacks.event_corruptions import EVENTS
 from attacks.site_corruptions import SITES, second_root
-from keyturn.state import search, targets_of
 from keyturn.verify import Event, EventState, Publication, errors, verify_event, verify_published
 from unit.repository import Published, ids, target
 
@@ -22,12 +21,6 @@ SIGNED_BY_ALL = target(b"content\n")
 def files(publication: Publication) -> dict[str, bytes]:
     tree = publication.site.tree
     return {path: tree.read(path) for path in tree.entries()}
-
-
-def offered(publication: Publication) -> stock.View:
-    paths = {target.path for _, target in publication.all_targets()}
-    found = {path: search(publication.role, path) for path in paths}
-    return {path: targets_of(file).targets[path].to_dict() for path, file in found.items() if file}
 
 
 @pytest.mark.parametrize("case", SITES.all, ids=str)
@@ -46,10 +39,10 @@ def test_a_corrupted_event_is_answered_by_exactly_these_findings(case: Corruptio
 @pytest.mark.parametrize("case", SITES.all, ids=str)
 def test_no_client_gets_from_a_corrupted_site_what_nobody_signed(case: Corruption[Publication]) -> None:
     good, publication = Published(second_root().base), case.make()
-    signed = offered(good.publication())
+    signed = stock.offered(good.publication())
     root = good.files["metadata/1.root.json"]
     try:
-        seen = stock.look(files(publication), root, {*signed, *offered(publication)}, publication.now)
+        seen = stock.look(files(publication), root, {*signed, *stock.offered(publication)}, publication.now)
     except stock.Refused:
         assert errors(verify_published(publication))
         return

@@ -20,6 +20,7 @@ from keyturn.forge import PUBLISHED, STAGED
 from keyturn.git import Identity
 from keyturn.state import Site
 from keyturn.tree import DirectoryTree
+from keyturn.trial import built_site
 from keyturn.verify import Publication, verify_published
 
 pytestmark = pytest.mark.slow
@@ -180,14 +181,14 @@ def test_a_tree_that_a_client_would_refuse_is_not_handed_out(
 ) -> None:
     team.found()
     team.release("1.0")
-    real = trial.write_directory
+    real = built_site.write_directory
 
     def lossy(tree: object, directory: Path, **options: object) -> None:
         real(tree, directory, **options)  # type: ignore[arg-type]
         for archive in directory.rglob("*.tar.gz"):
             archive.write_bytes(b"")
 
-    monkeypatch.setattr(trial, "write_directory", lossy)
+    monkeypatch.setattr(built_site, "write_directory", lossy)
     with pytest.raises(RefusedError) as refusal:
         publishing.publish(team.publisher(), tmp_path / "site", [team.online])
     assert refusal.value.reason == "trial"

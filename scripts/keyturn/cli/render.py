@@ -97,8 +97,18 @@ def status(one: Status) -> Lines:
     for role in one.report.roles:
         lines += _role(role)
     lines += findings(one.report.findings)
+    lines += _trial(one)
     lines.append(line(strong("next: "), next_step(one)))
     return tuple(lines)
+
+
+def _trial(one: Status) -> Lines:
+    """That the trial went well; what a client refused in it is a finding."""
+    if one.trial is None or one.trial.refusal is not None:
+        return ()
+    return (
+        line("  trial: ", good("a stock client updates"), " from what is published, and from root 1 alone"),
+    )
 
 
 def _role(role: RoleStatus) -> Iterable[Line]:
@@ -186,6 +196,7 @@ def preparation(prepared: Preparation) -> Lines:
         line(strong(prepared.loaded.name), ", root digest ", prepared.repository),
         *changes(prepared.status.differences),
         *findings(prepared.status.report.findings),
+        *_trial(prepared.status),
     ]
     for turn in prepared.turns:
         mark = short_fingerprint(fingerprint(turn.signer.public))

@@ -8,6 +8,9 @@ from tuf.api.metadata import Targets
 
 from keyturn.state.metadata_file import RoleFile
 
+MOST_DELEGATIONS = 32
+"""How many roles besides targets itself a stock client asks before it gives up on a path."""
+
 
 def search(role: Callable[[str], RoleFile | None], path: str) -> RoleFile | None:
     """The role in which a client finds a target: depth first, in the order of the delegations.
@@ -17,11 +20,11 @@ def search(role: Callable[[str], RoleFile | None], path: str) -> RoleFile | None
         path: Target path.
 
     Returns:
-        The role's file; None if the search ends without the target, because nobody lists it or a
-        terminating delegation leads elsewhere.
+        The role's file; None if the search ends without the target, because nobody lists it, a terminating
+        delegation leads elsewhere, or too many roles would have to be asked.
     """
     waiting, visited = ["targets"], set[str]()
-    while waiting:
+    while waiting and len(visited) <= MOST_DELEGATIONS:
         name = waiting.pop()
         file = None if name in visited else role(name)
         visited.add(name)

@@ -48,7 +48,7 @@ def update_between(previous: Tree | None, built: Tree, *, root: bytes, now: date
         with serve_directory(base / "site") as url:
             for client in clients:
                 _download(client, offered, errand, url)
-    return len(errand.targets)
+    return errand.found
 
 
 def _download(client: StockClient, offered: Publication, errand: Errand, url: str) -> None:

@@ -26,7 +26,7 @@ class Outcome:
 
     Args:
         refusal: What a client would refuse, a sentence; None if it updates.
-        targets: How many targets it looked up.
+        targets: How many targets it found, each as it should.
     """
 
     refusal: str | None
@@ -90,7 +90,7 @@ def _outcome(event: Event, published: Publication | None) -> Outcome:
         _go(event, before, offered, errand)
     except Stranded as stranded:
         return Outcome(stranded.what)
-    return Outcome(None, len(errand.targets))
+    return Outcome(None, errand.found)
 
 
 def _last_state(shadow: Shadow, event: Event, published: Publication | None) -> Tree | None:

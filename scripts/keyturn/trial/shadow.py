@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, cast
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ec import generate_private_key as generate_ec_key
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -52,7 +53,7 @@ class ThrowAwayKeys:
     """A throw-away key for every key that anybody asks about."""
 
     def __init__(self) -> None:
-        self._private: dict[str, PrivateKey] = {}
+        self._made: dict[str, KeySigner] = {}
 
     def signer(self, key: Key) -> KeySigner | None:
         """What signs in place of a key; its ``public`` stands where the key stood.
@@ -65,24 +66,22 @@ class ThrowAwayKeys:
         Returns:
             None for a key that no signature of ours can be verified with.
         """
-        private = self._private_for(key)
-        if private is None:
+        try:
+            own = self._own(key)
+        except (ValueError, UnsupportedAlgorithm, RefusedError):
             return None
-        text = SSlibKey.from_crypto(private.public_key()).keyval["public"]
-        keyval = {**key.keyval, "public": text}
+        keyval = {**key.keyval, "public": own.public.keyval["public"]}
         public = SSlibKey(key.keyid, key.keytype, key.scheme, keyval, dict(key.unrecognized_fields))
         if key.keyid == spec_keyid(key):
             public.keyid = spec_keyid(public)
-        return KeySigner.at_hand(private, uri="a throw-away key").as_key(public)
+        return own.as_key(public)
 
-    def _private_for(self, key: Key) -> PrivateKey | None:
-        try:
-            mark = fingerprint(key)
-            if mark not in self._private:
-                self._private[mark] = _of_the_same_type(key)
-        except (ValueError, RefusedError):
-            return None
-        return self._private[mark]
+    def _own(self, key: Key) -> KeySigner:
+        """The throw-away key for a key, however it is called, by the usual scheme of its type."""
+        mark = fingerprint(key)
+        if mark not in self._made:
+            self._made[mark] = KeySigner.at_hand(_of_the_same_type(key), uri="a throw-away key")
+        return self._made[mark]
 
 
 def _of_the_same_type(key: Key) -> PrivateKey:

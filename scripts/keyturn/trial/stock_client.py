@@ -33,30 +33,36 @@ class Errand:
     """What a client asks for.
 
     Args:
-        targets: What it must find, by path.
+        answers: What it must find, by path; None where it must find nothing.
         probes: A path in every delegation: whoever asks for it loads the role, even one that lists nothing.
     """
 
-    targets: Mapping[str, TargetFile]
+    answers: Mapping[str, TargetFile | None]
     probes: tuple[str, ...]
 
     @classmethod
     def among(cls, offered: Publication, paths: Iterable[str]) -> Errand:
         """The errand of a client that wants some targets of a site, and every role once.
 
-        A target that no search ends at is hidden on purpose, behind a terminating delegation; it is left out.
+        A target may be hidden on purpose, behind a terminating delegation; then the client finds what we say
+        that it finds there, perhaps nothing.
 
         Args:
             offered: The site.
             paths: Target paths.
         """
-        found = {path: file for path in paths if (file := search(offered.role, path))}
+        found = {path: search(offered.role, path) for path in paths}
         roles = [d.role for d in offered.delegations if isinstance(d.role, DelegatedRole)]
         patterns = [pattern for role in roles for pattern in role.paths or ()]
         return cls(
-            targets={path: targets_of(file).targets[path] for path, file in found.items()},
+            answers={path: targets_of(file).targets[path] if file else None for path, file in found.items()},
             probes=tuple(pattern.replace("*", "x").replace("?", "x") for pattern in patterns),
         )
+
+    @property
+    def found(self) -> int:
+        """How many targets there are for the client to find."""
+        return sum(target is not None for target in self.answers.values())
 
 
 class TreeFetcher(FetcherInterface):
@@ -150,12 +156,12 @@ class StockClient:
             self._check_arrival(offered)
             for path in errand.probes:
                 updater.get_targetinfo(path)
-            for path, target in errand.targets.items():
+            for path, target in errand.answers.items():
                 info = updater.get_targetinfo(path)
                 if info != target:
-                    other = "another target under" if info else "nothing under"
-                    raise Stranded(f"a stock client {self.who} finds {other} the path {path!r}")
-                if downloads:
+                    other = "another target" if info else "nothing"
+                    raise Stranded(f"a stock client {self.who} finds {other} under the path {path!r}")
+                if info and downloads:
                     updater.download_target(info)
         except (RepositoryError, DownloadError, ValueError) as error:
             raise Stranded(f"a stock client {self.who} does not update: {error}") from error
