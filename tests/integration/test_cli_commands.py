@@ -630,6 +630,7 @@ STATUS_SHAPE = {
     ],
     "missing-keys": [],
     "root-digest": "str",
+    "trial": "NoneType",
     "changes": [CHANGE_SHAPE],
 }
 
