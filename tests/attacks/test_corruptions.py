@@ -14,6 +14,8 @@ from attacks.site_corruptions import SITES, second_root
 from keyturn.verify import Event, EventState, Publication, errors, verify_event, verify_published
 from unit.repository import Published, ids, target
 
+pytestmark = pytest.mark.slow
+
 SIGNED_BY_ALL = target(b"content\n")
 """What cases add to a site that everybody signed, so that only its path is at fault."""
 

@@ -17,6 +17,8 @@ from conformance.world import ALICE, BOB, BOTH, CAROL, MALLORY, NOW, Here, key, 
 from keyturn.client import errors
 from keyturn.client.trust import Trust
 
+pytestmark = pytest.mark.slow
+
 MIB = 1024 * 1024
 
 

@@ -12,6 +12,8 @@ from tuf.api.metadata import DelegatedRole, Delegations, SuccinctRoles, Targets
 
 from conformance.world import ALICE, BOB, BOTH, CAROL, MALLORY, NOW, Here, key
 
+pytestmark = pytest.mark.slow
+
 
 def delegate(here: Here, graph: str) -> None:
     """Make delegations like ``targets>a targets>b! a>c``; ``!`` makes one terminating."""

@@ -16,6 +16,8 @@ from securesystemslib.signer import CryptoSigner, SSlibKey
 
 from conformance.world import ALICE, BOB, BOTH, CAROL, HELD, MALLORY, Here, key
 
+pytestmark = pytest.mark.slow
+
 ELLIPTIC = {"ecdsa-sha2-nistp256": ec.SECP256R1(), "ecdsa-sha2-nistp384": ec.SECP384R1()}
 RSA = ("rsassa-pss-sha256", "rsassa-pss-sha512", "rsa-pkcs1v15-sha256")
 PrivateKey = Ed25519PrivateKey | ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey

@@ -14,6 +14,8 @@ from tuf.api.metadata import MetaFile
 
 from conformance.world import ALICE, BOB, BOTH, CAROL, HELD, MALLORY, NOW, Here, key
 
+pytestmark = pytest.mark.slow
+
 LONG = timedelta(days=1000)
 
 

@@ -28,6 +28,8 @@ from keyturn.policy.problem import Steps, field_name
 from keyturn.policy.refusals import READING, SENSE, Refusal, Rule
 from keyturn.policy.schema import FILE_NAME, schema, schema_text
 
+pytestmark = pytest.mark.slow
+
 VALIDATOR = Draft7Validator(schema())
 CORPUS = Path(__file__).parents[1] / "vectors" / "policies" / "corpus"
 
