@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from securesystemslib.exceptions import UnverifiedSignatureError
 from securesystemslib.signer import Key, Signature
 
 from keyturn.errors import NothingToDo, RefusedError
 from keyturn.signing.block import SignatureBlock
 from keyturn.state import RoleFile, render_metadata
+from keyturn.verify import signature_valid
 
 
 def attach(metadata_bytes: bytes, block: SignatureBlock, *, candidates: Mapping[str, Key]) -> bytes:
@@ -48,7 +48,7 @@ def attach(metadata_bytes: bytes, block: SignatureBlock, *, candidates: Mapping[
             f"the key {block.keyid[:8]}... may not sign this role", where=where, reason="foreign-key"
         )
     signature = Signature(block.keyid, block.signature.hex())
-    if not _verifies(key, signature, role_file.payload):
+    if not signature_valid(key, signature, role_file.payload):
         raise RefusedError(
             f"the signature by the key {block.keyid[:8]}... does not verify",
             where=where,
@@ -56,17 +56,9 @@ def attach(metadata_bytes: bytes, block: SignatureBlock, *, candidates: Mapping[
         )
     held = role_file.signatures.get(block.keyid)
     # An invalid signature under this keyid is replaced: else anybody could keep its owner out by writing one.
-    if held is not None and _verifies(key, held, role_file.payload):
+    if held is not None and signature_valid(key, held, role_file.payload):
         raise NothingToDo(
             f"the key {block.keyid[:8]}... has signed this already", where=where, reason="already-signed"
         )
     role_file.metadata.signatures[block.keyid] = signature
     return render_metadata(role_file.metadata)
-
-
-def _verifies(key: Key, signature: Signature, payload: bytes) -> bool:
-    try:
-        key.verify_signature(signature, payload)
-    except UnverifiedSignatureError:
-        return False
-    return True
