@@ -81,7 +81,7 @@ def main() -> int:
         failed |= not good
         verdict = "" if good else f"  below {FLOOR:.0f}%" if inside else "  nothing measured"
         print(f"  keyturn.{package:8} {total}{verdict}")
-    print(f"  all of keyturn   {sum(files.values(), Measured())}")
+    print(f"  all of these     {sum(files.values(), Measured())}")
     if failed:
         print("keyturn: see `.venv/bin/coverage report --show-missing` for the lines", file=sys.stderr)
     return int(failed)
