@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from keyturn.errors import EnvironmentFault, ExitCode, UsageError
 from keyturn.policy import FIELDS, Duration, Kind, Period, Policy, PolicyError, Problem, parse, render
 from keyturn.policy.fields import field_at
-from keyturn.policy.model import byte_count
+from keyturn.policy.model import SourcePolicy, byte_count
 
 SPECIFICATION = Path(__file__).parents[1] / "vectors" / "policies" / "specification.yml"
 
@@ -225,7 +225,7 @@ def test_nothing_else_is_a_size(text: str) -> None:
 
 def test_all_problems_of_a_file_come_at_once_sorted_by_position() -> None:
     text = changed("name: acme-updates", "nam: acme-updates").replace("[alice, bob]", "[alice, Alice]")
-    text = text.replace("version: 1", "version: one") + "hosting: {source: releases}\n"
+    text = text.replace("version: 1", "version: one") + "hosting: {source: directory}\n"
 
     assert places_of(text) == [
         ("shape", 1, 1, "name"),
@@ -934,9 +934,27 @@ def test_a_path_with_characters_that_do_not_show_is_refused() -> None:
     assert_only(text, "sense", 14, 41, "hosting.directory")
 
 
-def test_hosting_in_releases_is_not_there_yet() -> None:
-    problem = assert_only(VALID + "hosting: {source: releases}\n", "sense", 14, 19, "hosting.source")
-    assert "needs the GitHub layer, not yet available" in problem.what
+def test_releases_host_files_up_to_2_gb() -> None:
+    hosting = read(VALID + "hosting: {source: releases, max-file: 2GB}\n").hosting
+    assert (hosting.source, hosting.max_file) == ("releases", 2_000_000_000)
+    assert_only(VALID + "hosting: {source: releases, max-file: 3GB}\n", "sense", 14, 39, "hosting.max-file")
+
+
+def test_an_app_may_come_from_the_releases_of_another_repository() -> None:
+    source = read(VALID + "apps: {yt-dlp: {from: {repository: acme/yt-dlp}}}\n").apps[0].source
+
+    assert source == SourcePolicy("acme/yt-dlp", "release.yml", "v{version}", "{app}-{version}.tar.gz")
+    assert source.asset_name("yt-dlp", "1.2", "") == "yt-dlp-1.2.tar.gz"
+
+
+def test_an_app_of_this_repository_has_no_source() -> None:
+    assert read(VALID + "apps: {yt-dlp: {platforms: []}}\n").apps[0].source is None
+
+
+@pytest.mark.parametrize(("tag", "version"), [("v1.2", "1.2"), ("v", None), ("1.2", None), ("nightly", None)])
+def test_the_version_of_a_release_is_read_from_its_tag(tag: str, version: str | None) -> None:
+    source = SourcePolicy("acme/yt-dlp", "release.yml", "v{version}", "{app}.tar.gz")
+    assert source.version_of(tag) == version
 
 
 def test_git_hosts_files_up_to_100_mb() -> None:

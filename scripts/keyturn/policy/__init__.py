@@ -35,6 +35,7 @@ from keyturn.policy.model import (
     Policy,
     PublishPolicy,
     RolePolicy,
+    SourcePolicy,
 )
 from keyturn.policy.parser import parse
 from keyturn.policy.problem import PolicyError, Problem
@@ -55,6 +56,7 @@ __all__ = [
     "Problem",
     "PublishPolicy",
     "RolePolicy",
+    "SourcePolicy",
     "parse",
     "render",
 ]

@@ -21,6 +21,10 @@ _APP = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 _KEY_URI = r"env:[A-Z_][A-Z0-9_]{0,127}|(?:awskms|gcpkms|azurekms|vault):[!-~]{1,500}"
 _PATH = r"[^\x00]{1,512}"
 _DIRECTORY = r"[^\x00]{1,1024}"
+_REPOSITORY = rf"{LOGIN}/[A-Za-z0-9._-]{{1,100}}"
+_WORKFLOW = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,95}[.]ya?ml"
+_TAG = r"[A-Za-z0-9._+-]{0,64}[{]version[}][A-Za-z0-9._+-]{0,64}"
+_ASSET = r"(?:[A-Za-z0-9._+-]|[{](?:app|version|platform)[}]){1,200}"
 _URL = r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]{1,1024}"
 
 
@@ -296,11 +300,58 @@ FIELDS: tuple[Field, ...] = (
         pattern=_APP,
         form="a platform name: 1 to 64 letters, digits and . _ -, starting with a letter or digit",
     ),
+    Field(
+        "apps.*.from",
+        Kind.MAPPING,
+        "Another GitHub repository whose releases are proposed here, once an attestation ties their files to "
+        "a workflow of it; no secret is shared.",
+        "{repository: acme/yt-dlp}",
+        note="releases of another repository are proposed here",
+    ),
+    Field(
+        "apps.*.from.repository",
+        Kind.TEXT,
+        "The repository that builds and releases the app.",
+        "acme/yt-dlp",
+        pattern=_REPOSITORY,
+        form="OWNER/REPOSITORY, as GitHub writes it",
+        note="whose releases are looked at",
+    ),
+    Field(
+        "apps.*.from.workflow",
+        Kind.TEXT,
+        "The workflow there that must have built the file, in .github/workflows/.",
+        "release.yml",
+        default="release.yml",
+        pattern=_WORKFLOW,
+        form="the name of a workflow file, ending in .yml or .yaml",
+        note="which must have built the files",
+    ),
+    Field(
+        "apps.*.from.tag",
+        Kind.TEXT,
+        "How its releases are tagged.",
+        '"v{version}"',
+        default="v{version}",
+        pattern=_TAG,
+        form="a tag of letters, digits and . _ + - with {version} in it",
+        note="how its releases are tagged",
+    ),
+    Field(
+        "apps.*.from.asset",
+        Kind.TEXT,
+        "Name of the archive in a release; {app}, {version} and {platform} stand for what they say.",
+        '"{app}-{version}-{platform}.tar.gz"',
+        default="{app}-{version}.tar.gz",
+        pattern=_ASSET,
+        form="a file name of letters, digits and . _ + -, with {app}, {version} and {platform}",
+        note="name of the archive in a release",
+    ),
     Field("hosting", Kind.MAPPING, "Where the bytes of targets live.", "{source: git}"),
     Field(
         "hosting.source",
         Kind.TEXT,
-        "git: in targets/ of the repository; directory: in a directory; releases: in the forge's releases.",
+        "git: in targets/ of the repository; directory: in a directory; releases: on GitHub, in releases.",
         "git",
         default="git",
         choices=("git", "directory", "releases"),

@@ -110,16 +110,47 @@ class OnlinePolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class SourcePolicy:
+    """Another repository whose releases of an app are taken, if an attestation ties them to its workflow.
+
+    Args:
+        repository: ``OWNER/REPOSITORY``.
+        workflow: File name below its ``.github/workflows/``.
+        tag: Tag of a release, with ``{version}`` in it once.
+        asset: Name of the archive, with ``{app}``, ``{version}`` and ``{platform}`` as they are needed.
+    """
+
+    repository: str
+    workflow: str
+    tag: str
+    asset: str
+
+    def version_of(self, tag: str) -> str | None:
+        """What stands in a tag where the version should be; None if the tag is of another form."""
+        before, _, after = self.tag.partition("{version}")
+        if not tag.startswith(before) or not tag.endswith(after) or len(tag) <= len(before) + len(after):
+            return None
+        return tag[len(before) : len(tag) - len(after)]
+
+    def asset_name(self, app: str, version: str, platform: str) -> str:
+        """The file name of the archive of one release."""
+        names = {"{app}": app, "{version}": version, "{platform}": platform}
+        return re.sub(r"\{(?:app|version|platform)\}", lambda match: names[match[0]], self.asset)
+
+
+@dataclass(frozen=True, slots=True)
 class AppPolicy:
     """An app that is released through this repository.
 
     Args:
         name: App name.
         platforms: Platforms that get an archive each; empty when one archive serves all.
+        source: Another repository whose releases are proposed; None if there is none.
     """
 
     name: str
     platforms: tuple[str, ...]
+    source: SourcePolicy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +158,7 @@ class HostingPolicy:
     """Where the bytes of targets live.
 
     Args:
-        source: ``git`` (``targets/`` of the repository) or ``directory``.
+        source: ``git`` (``targets/`` of the repository), ``directory``, or ``releases`` (of the code host).
         directory: Path as written, for ``directory``; else None.
         max_file: Size in bytes above which a target is refused.
     """

@@ -16,6 +16,7 @@ from keyturn.policy.model import (
     Policy,
     PublishPolicy,
     RolePolicy,
+    SourcePolicy,
     byte_count,
 )
 from keyturn.policy.problem import PolicyError, Problem
@@ -78,7 +79,10 @@ def _policy(answers: Answers) -> Policy:
         ),
         delegations=tuple(_delegation(answers, name) for name in answers.names[("delegations",)]),
         apps=tuple(
-            AppPolicy(name, _texts(answers, "apps", name, "platforms")) for name in answers.names[("apps",)]
+            AppPolicy(
+                name, _texts(answers, "apps", name, "platforms"), _source(answers, "apps", name, "from")
+            )
+            for name in answers.names[("apps",)]
         ),
         hosting=HostingPolicy(
             source=answers.texts[("hosting", "source")],
@@ -99,6 +103,14 @@ def _delegation(answers: Answers, name: str) -> DelegationPolicy:
         terminating=answers.flags[("delegations", name, "terminating")],
         role=_role(answers, "delegations", name),
     )
+
+
+def _source(answers: Answers, *at: str) -> SourcePolicy | None:
+    repository = answers.texts.get((*at, "repository"))
+    if repository is None:
+        return None
+    workflow, tag, asset = (answers.texts[(*at, name)] for name in ("workflow", "tag", "asset"))
+    return SourcePolicy(repository=repository, workflow=workflow, tag=tag, asset=asset)
 
 
 def _role(answers: Answers, *at: str) -> RolePolicy:

@@ -201,14 +201,22 @@ SENSE: tuple[Rule, ...] = (
         ),
     ),
     Rule(
+        "source",
+        "the repository that an app is taken from",
+        ("apps.*.from", "apps.*.from.asset"),
+        (
+            Refusal("names no repository", "Add `repository: OWNER/REPOSITORY`, or remove `from`."),
+            Refusal(
+                "… would be the same file for every platform",
+                "The app has several platforms: put `{platform}` into the file's name.",
+            ),
+        ),
+    ),
+    Rule(
         "hosting",
         "hosting",
         ("hosting.source", "hosting.directory", "hosting.max-file"),
         (
-            Refusal(
-                "releases needs the GitHub layer, not yet available",
-                "The form is settled, but this version of Keyturn cannot do it yet. Write `source: git`.",
-            ),
             Refusal(
                 "with source: directory, the directory must be named",
                 "Add `directory:` and the path.",
@@ -225,7 +233,11 @@ SENSE: tuple[Rule, ...] = (
             Refusal(
                 "GitHub takes no file above 100MB into git",
                 "A larger target would be signed and could then not be pushed. Lower `max-file`, or keep "
-                "targets in a directory.",
+                "targets in releases.",
+            ),
+            Refusal(
+                "GitHub takes no file above 2GB into a release",
+                "Whoever needs larger files keeps them in a directory that is served elsewhere.",
             ),
         ),
     ),

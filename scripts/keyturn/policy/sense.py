@@ -11,7 +11,8 @@ them, and says nothing where a value that it needs is missing. The rules, in the
 - ``delegation_name``: a delegation is not called like a role or file that exists already.
 - ``delegated_path``: a path pattern stays inside ``targets/`` and means the same to every client.
 - ``apps``: app names, and platforms of an app, differ by more than case.
-- ``hosting``: a directory with ``source: directory`` and only then; what git can hold; no releases yet.
+- ``source``: where an app is taken from, the repository is named, and platforms have files of their own.
+- ``hosting``: a directory with ``source: directory`` and only then; what git and a release can hold.
 - ``site``: the address of the site is a plain one, and encrypted unless it is this computer's.
 """
 
@@ -35,6 +36,7 @@ _HOST = rf"{_LABEL}(?:\.{_LABEL})*|\[[0-9A-Fa-f:.]+\]"
 _AUTHORITY = re.compile(rf"(?:.*@)?(?:{_HOST})(?::[0-9]{{1,5}})?", re.ASCII)
 _EXAMPLE_SITE = "https://updates.example.org/"
 _GIT_LIMIT = "100MB"
+_RELEASE_LIMIT = "2GB"
 _PATTERN_FAULTS = (
     (re.compile(r"\\"), "has a backslash"),
     (re.compile(r"^/"), "is an absolute path"),
@@ -186,12 +188,24 @@ def _apps(answers: Answers) -> Iterator[Problem]:
             yield answers.problem("sense", path, what, f"Keep {earlier} once.")
 
 
+def _source(answers: Answers) -> Iterator[Problem]:
+    for name in answers.names.get(("apps",), ()):
+        at = ("apps", name, "from")
+        written = any((*at, part) in answers.texts for part in ("workflow", "tag", "asset"))
+        if at in answers.marks and written and (*at, "repository") not in answers.marks:
+            what = "names no repository"
+            yield answers.problem("sense", at, what, "Add repository: OWNER/REPOSITORY, or remove from.")
+        asset = answers.texts.get((*at, "asset"))
+        if at not in answers.marks or asset is None:
+            continue
+        if answers.items("apps", name, "platforms") and "{platform}" not in asset:
+            what = f"{quoted(asset)} would be the same file for every platform"
+            yield answers.problem("sense", (*at, "asset"), what, "Put {platform} into it.")
+
+
 def _hosting(answers: Answers) -> Iterator[Problem]:
     source = answers.texts.get(("hosting", "source"))
     directory, size = ("hosting", "directory"), ("hosting", "max-file")
-    if source == "releases":
-        what = "releases needs the GitHub layer, not yet available"
-        yield answers.problem("sense", ("hosting", "source"), what, "Write source: git.")
     if source == "directory" and directory not in answers.marks:
         what = "with source: directory, the directory must be named"
         yield answers.problem("sense", ("hosting", "source"), what, "Add directory: /srv/targets.")
@@ -203,8 +217,11 @@ def _hosting(answers: Answers) -> Iterator[Problem]:
         yield answers.problem("sense", directory, what, "Write for example directory: /srv/targets.")
     if source == "git" and byte_count(answers.texts.get(size, _GIT_LIMIT)) > byte_count(_GIT_LIMIT):
         what = f"GitHub takes no file above {_GIT_LIMIT} into git"
-        todo = f"Write max-file: {_GIT_LIMIT} or less, or source: directory."
+        todo = f"Write max-file: {_GIT_LIMIT} or less, or source: releases."
         yield answers.problem("sense", size, what, todo)
+    if source == "releases" and byte_count(answers.texts.get(size, "1KB")) > byte_count(_RELEASE_LIMIT):
+        what = f"GitHub takes no file above {_RELEASE_LIMIT} into a release"
+        yield answers.problem("sense", size, what, f"Write max-file: {_RELEASE_LIMIT} or less.")
 
 
 def _site(answers: Answers) -> Iterator[Problem]:
@@ -257,6 +274,7 @@ RULES: tuple[_Rule, ...] = (
     _delegation_name,
     _delegated_path,
     _apps,
+    _source,
     _hosting,
     _site,
 )
