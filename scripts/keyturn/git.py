@@ -11,6 +11,8 @@ Every git process of Keyturn starts here, and obeys these rules:
   submodules, no ``ext::`` or ``fd::`` transports, no replaced objects. Fetched objects are checked by git.
 - Hooks of the person's own clone run on ``push``, as they expect, and nowhere else.
 - No command touches the index or the files of a checkout; trees are built in a temporary index.
+- A token that was given for a remote travels in the environment of the commands that reach it, and of no
+  other; it is left out of what git is quoted as saying.
 - A ref on a remote changes only from the value that the caller saw. Whoever comes second gets
   :class:`PushRejected` and looks again.
 
@@ -56,6 +58,7 @@ _OID = re.compile(r"[0-9a-f]{40}")
 _NO_OBJECT = "0" * 40
 _COMMIT_FIELDS = ("%H", "%T", "%P", "%an", "%ae", "%at", "%B")
 _PARAGRAPH = 600
+_SECRET = 16
 _LATEST = datetime(9999, 12, 31, tzinfo=timezone.utc)
 
 _SETTINGS = (
@@ -278,16 +281,23 @@ class Git:
     Args:
         directory: A directory of the repository: the top of a checkout, or a bare repository. Nothing is
             looked at yet.
+        access: How to authenticate at a remote: variables ``GIT_CONFIG_COUNT``, ``GIT_CONFIG_KEY_0``, ...,
+            set for the commands that reach a remote only. None leaves it to the person's own ways.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, access: Mapping[str, str] | None = None) -> None:
         self.directory = directory
+        self._access = dict(access or {})
         self._lock = threading.RLock()
         self._reader: _ObjectReader | None = None
 
     @classmethod
-    def open(cls, directory: Path) -> Git:
+    def open(cls, directory: Path, *, access: Mapping[str, str] | None = None) -> Git:
         """The repository that ``directory`` lies in.
+
+        Args:
+            directory: A directory of it.
+            access: As for the class.
 
         Raises:
             EnvironmentFault: There is none (reason ``no-repository``), it belongs to somebody else, its
@@ -304,16 +314,24 @@ class Git:
                 reason="object-format",
             )
         top = here._call("find the checkout", ["rev-parse", "--show-toplevel"], accept=None)
-        return cls(Path(_text(top.out).removesuffix("\n") if top.code == 0 else git_directory))
+        return cls(Path(_text(top.out).removesuffix("\n") if top.code == 0 else git_directory), access=access)
 
     @classmethod
-    def init(cls, directory: Path, *, bare: bool, branch: str = "main") -> Git:
+    def init(
+        cls,
+        directory: Path,
+        *,
+        bare: bool,
+        branch: str = "main",
+        access: Mapping[str, str] | None = None,
+    ) -> Git:
         """Make a new, empty repository; the directory and those above it are made when missing.
 
         Args:
             directory: Where.
             bare: Whether it is one without a checkout.
             branch: Name of its first branch.
+            access: As for the class.
 
         Raises:
             UsageError: The branch name is not one.
@@ -327,7 +345,7 @@ class Git:
             raise EnvironmentFault(
                 f"cannot make the directory: {error.strerror}", where=str(directory)
             ) from error
-        made = cls(directory)
+        made = cls(directory, access=access)
         options = ["--quiet", "--template=", "--object-format=sha1", f"--initial-branch={branch}"]
         made._ask("make a repository", ["init", *options, *(["--bare"] if bare else [])])
         return made
@@ -388,7 +406,7 @@ class Git:
         options = ["--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head", "--refmap="]
         options += ["--prune" if prune else "--no-prune", "--no-prune-tags", "--no-write-commit-graph"]
         command = ["fetch", *options, "--end-of-options", remote, *refspecs]
-        self._ask(f"fetch from {redacted(remote)}", command)
+        self._ask(f"fetch from {redacted(remote)}", command, env=self._reaching())
 
     def ls_remote(self, remote: str) -> dict[str, str]:
         """The refs of a remote as they are now, full name to object id (tags not peeled, no HEAD).
@@ -399,7 +417,7 @@ class Git:
         """
         self._check_remote(remote)
         command = ["ls-remote", "--refs", "--quiet", "--end-of-options", remote]
-        listing = _text(self._ask(f"read {redacted(remote)}", command))
+        listing = _text(self._ask(f"read {redacted(remote)}", command, env=self._reaching()))
         pairs = (line.partition("\t") for line in listing.split("\n") if line)
         return {ref: oid for oid, _, ref in pairs}
 
@@ -598,7 +616,8 @@ class Git:
         # Servers without atomic pushes exist, and a single ref needs none.
         options += ["--atomic"] if len(updates) > 1 else []
         command = ["push", *options, *leases, "--end-of-options", remote, *refspecs]
-        answer = self._call(f"push to {redacted(remote)}", command, accept=None, hooks=True)
+        purpose, env = f"push to {redacted(remote)}", self._reaching()
+        answer = self._call(purpose, command, env=env, accept=None, hooks=True)
         if answer.code != 0:
             raise self._push_failure(remote, answer)
 
@@ -688,10 +707,30 @@ class Git:
             )
         except (OSError, ValueError) as error:
             raise GitError(f"cannot {purpose}: {error}", where=str(self.directory)) from error
-        answer = _Answer(done.returncode, done.stdout, done.stderr.decode("utf-8", "replace"))
+        answer = _Answer(done.returncode, done.stdout, self._discreet(done.stderr.decode("utf-8", "replace")))
         if accept is not None and answer.code not in accept:
             raise self._failed(purpose, answer.err)
         return answer
+
+    def _reaching(self) -> dict[str, str]:
+        """The variables of a command that reaches a remote, after the settings that are there already."""
+        own = int(self._access.get("GIT_CONFIG_COUNT", "0"))
+        given = os.environ.get("GIT_CONFIG_COUNT", "0")
+        before = int(given) if own and re.fullmatch(r"[0-9]{1,4}", given) else 0
+        settings = {
+            f"GIT_CONFIG_{part}_{before + number}": self._access[f"GIT_CONFIG_{part}_{number}"]
+            for part in ("KEY", "VALUE")
+            for number in range(own)
+        }
+        return {**settings, "GIT_CONFIG_COUNT": str(before + own)} if own else {}
+
+    def _discreet(self, told: str) -> str:
+        """What git said, without the secrets that a server, say, may have repeated."""
+        for name, value in self._access.items():
+            secret = value.rpartition(" ")[2]
+            if name.startswith("GIT_CONFIG_VALUE_") and len(secret) >= _SECRET:
+                told = told.replace(secret, "***")
+        return told
 
     def _start(self, *, hooks: bool = False) -> list[str]:
         settings = _SETTINGS if hooks else (*_SETTINGS, f"core.hooksPath={os.devnull}")
@@ -708,7 +747,9 @@ class Git:
 
     def _push_failure(self, remote: str, answer: _Answer) -> GitError:
         rejected = [line.split("\t", 2) for line in _text(answer.out).split("\n") if line.startswith("!\t")]
-        told = "; ".join(f"{refs.rpartition(':')[2]} {summary}" for _, refs, summary in rejected)
+        told = "; ".join(
+            f"{refs.rpartition(':')[2]} {self._discreet(summary)}" for _, refs, summary in rejected
+        )
         # The one "failed to update ref" that no second try will cure: a branch a stands where a/b should.
         in_the_way = "; cannot create" in told + answer.err
         if not in_the_way and any(_MOVED.search(summary) for _, _, summary in rejected):
