@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from keyturn.git import Identity
+from keyturn.git import Commit, Identity
 from keyturn.tree import Tree
 
 EVENT_PREFIX = "sign/"
@@ -66,6 +66,9 @@ class Forge(Protocol):
     def head(self, topic: str) -> Head:
         """What the repository would be after the merge of an event."""
 
+    def together(self, topic: str, other: str) -> Head:
+        """What the repository would be after the merges of two events; both merge with ``main``."""
+
     def tree(self, commit: str | None) -> Tree:
         """The tree of a commit; an empty one for None."""
 
@@ -92,11 +95,37 @@ class Forge(Protocol):
             PushRejected: ``main`` or the event moved in the meantime.
         """
 
-    def record(self, name: str, tree: Tree, message: str, author: Identity, when: datetime) -> str:
+    def contains(self, name: str, commit: str) -> bool:
+        """Whether a commit, given by its full id, is the tip of a branch or in its history."""
+
+    def is_ancestor(self, older: str, newer: str) -> bool:
+        """Whether a commit is another one or in its history."""
+
+    def history(self, name: str, without: str) -> tuple[Commit, ...]:
+        """The commits of a branch that another one lacks, children before parents."""
+
+    def record(
+        self,
+        name: str,
+        tree: Tree,
+        message: str,
+        author: Identity,
+        when: datetime,
+        *,
+        after: str | None = None,
+    ) -> str:
         """Put a whole tree as the next commit of a branch.
 
+        Args:
+            name: The branch.
+            tree: The tree.
+            message: The commit's message.
+            author: Who makes it.
+            when: Its time, UTC.
+            after: A commit that has to be in the branch's history; None if there is none.
+
         Returns:
-            The new tip.
+            The tip; it is new unless the branch holds that tree already.
 
         Raises:
             PushRejected: The branch moved in the meantime.

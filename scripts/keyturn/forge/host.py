@@ -1,4 +1,4 @@
-"""What a code host adds to git: pull requests, reviews, statuses, issues, releases; one protocol for all of it.
+"""What a code host adds to git: pull requests, reviews, statuses, issues, releases; one protocol for it all.
 
 Nothing here decides anything. Everything that a host answers may have been written by anybody: names, titles,
 bodies and states are evidence, never verdicts (DESIGN section 4).
@@ -73,7 +73,7 @@ class Review:
         state: ``APPROVED``, ``COMMENTED``, ``CHANGES_REQUESTED`` or ``DISMISSED``.
         commit: The commit that was looked at.
         submitted: When, UTC.
-        editor: Who edited the text last; None if nobody did.
+        editor: Who edited the text last; None if nobody did, or the account is gone.
         edited: When, UTC; None if nobody did.
     """
 
@@ -137,6 +137,7 @@ class HostedRelease:
         prerelease: Whether it is marked as not for everybody.
         url: Its page.
         assets: Its files.
+        created: When it was made, UTC; None if the host does not say.
     """
 
     id: int
@@ -147,6 +148,7 @@ class HostedRelease:
     prerelease: bool
     url: str
     assets: tuple[Asset, ...] = ()
+    created: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,10 +192,12 @@ class WorkflowRun:
 class Host(Protocol):
     """A repository on a code host, without its git half.
 
-    Every method may raise :class:`keyturn.forge.host.HostError` (an ``EnvironmentFault``): reason ``permission``
-    names the missing permission, ``rate-limit`` says when to try again, ``host`` is everything else. Reading
-    and writing is tried again where that is safe; a write whose answer was lost is looked for before it is
-    done again, so that nothing is ever there twice.
+    Every method may raise :class:`HostError`. Of its reasons, ``permission`` names the missing permission,
+    ``rate-limit`` says when to try again, ``not-found`` is what a private repository says too,
+    ``authentication``, ``unreachable``, ``malformed``, ``moved``, ``unprocessable`` (the request makes no
+    sense there), ``asset`` and ``too-large`` (about files) say what they mean, and ``host`` is everything
+    else. Reading and writing is tried again where that is safe; a write whose answer was lost is looked for
+    before it is done again, so that nothing is ever there twice.
     """
 
     @property
@@ -235,7 +239,7 @@ class Host(Protocol):
         """Put a status on a commit, unless its newest one says the same."""
 
     def request_reviewers(self, number: int, logins: Sequence[str]) -> tuple[str, ...]:
-        """Ask people for a review one by one.
+        """Ask people for a review one by one; who is asked already, or has reviewed the head, is left alone.
 
         Returns:
             Those who cannot be asked: not collaborators, the author, unknown.
@@ -309,7 +313,7 @@ class Host(Protocol):
         """The latest runs of a workflow on the default branch, newest first."""
 
     def keep_enabled(self, workflow: str) -> None:
-        """Switch a workflow on, which also starts anew the count of days after which schedules are stopped."""
+        """Switch a workflow on; the days after which schedules are stopped are then counted anew."""
 
     def attestations(self, sha256: str) -> tuple[Mapping[str, object], ...]:
         """The Sigstore bundles that the host keeps for a file of this repository.

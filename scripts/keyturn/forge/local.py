@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timezone
 
 from keyturn.errors import RefusedError, UsageError
 from keyturn.forge import EVENT_PREFIX, Head, Proposal
-from keyturn.git import Git, GitError, Identity, RefUpdate, redacted
+from keyturn.git import Commit, Git, GitError, Identity, RefUpdate, redacted
 from keyturn.tree import GitTree, Kind, MemoryTree, Tree, changes
 
 HEADS = "refs/heads/"
+_ANY_TIME = datetime(2000, 1, 1, tzinfo=timezone.utc)
+"""Of commits that only stand in for a merge; always the same, so that they are the same object."""
 
 
 class LocalForge:
@@ -97,6 +99,19 @@ class LocalForge:
         tree = GitTree(self._git, merged.tree) if merged.tree else None
         return Head(tree=tree, tree_id=merged.tree, conflicts=merged.conflicts)
 
+    def together(self, topic: str, other: str) -> Head:
+        """See :class:`keyturn.forge.Forge`."""
+        event, main = self._both(topic)
+        second, _ = self._both(other)
+        first = self.head(topic).tree_id
+        if first is None:
+            raise GitError("the event and main conflict", where=EVENT_PREFIX + topic, todo="Propose again.")
+        nobody = Identity("keyturn", "keyturn@localhost")
+        merged = self._git.commit_tree(first, [main, event], "Merge", author=nobody, when=_ANY_TIME)
+        both = self._git.merge_tree(merged, second)
+        tree = GitTree(self._git, both.tree) if both.tree else None
+        return Head(tree=tree, tree_id=both.tree, conflicts=both.conflicts)
+
     def tree(self, commit: str | None) -> Tree:
         """See :class:`keyturn.forge.Forge`."""
         return GitTree(self._git, commit) if commit else MemoryTree({}, name="an empty repository")
@@ -129,7 +144,33 @@ class LocalForge:
         self._push(self._branch, commit, main)
         return commit
 
-    def record(self, name: str, tree: Tree, message: str, author: Identity, when: datetime) -> str:
+    def contains(self, name: str, commit: str) -> bool:
+        """See :class:`keyturn.forge.Forge`."""
+        tip = self.branch_tip(name)
+        known = tip is not None and self._git.resolve(commit) == commit
+        return tip is not None and known and self._git.is_ancestor(commit, tip)
+
+    def is_ancestor(self, older: str, newer: str) -> bool:
+        """See :class:`keyturn.forge.Forge`."""
+        return self._git.is_ancestor(older, newer)
+
+    def history(self, name: str, without: str) -> tuple[Commit, ...]:
+        """See :class:`keyturn.forge.Forge`."""
+        tip, other = self.branch_tip(name), self.branch_tip(without)
+        if tip is None:
+            return ()
+        return self._git.log(f"{other}..{tip}" if other else tip)
+
+    def record(
+        self,
+        name: str,
+        tree: Tree,
+        message: str,
+        author: Identity,
+        when: datetime,
+        *,
+        after: str | None = None,
+    ) -> str:
         """See :class:`keyturn.forge.Forge`."""
         tip = self.branch_tip(name)
         before = self.tree(tip).entries()
@@ -137,10 +178,14 @@ class LocalForge:
         for path, entry in tree.entries().items():
             if entry.kind is Kind.FILE and (path not in before or before[path].blob != entry.blob):
                 changes[path] = tree.read(path)
-        if tip and not changes:
+        apart = after is not None and not self.contains(name, after)
+        if tip and not changes and not apart:
             return tip
         written = self._git.write_tree(tip, changes)
-        commit = self._git.commit_tree(written, [tip] if tip else [], message, author=author, when=when)
+        parents = [tip] if tip else []
+        if after is not None and apart:
+            parents = [after] if not tip or self._git.is_ancestor(tip, after) else [tip, after]
+        commit = self._git.commit_tree(written, parents, message, author=author, when=when)
         self._push(name, commit, tip)
         return commit
 
