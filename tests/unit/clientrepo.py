@@ -246,6 +246,7 @@ class World:
         url: str = "",
         directory: Path | None = None,
         environment: Mapping[str, str] | None = ENVIRONMENT,
+        releases: str = "",
     ) -> Client:
         return Client(
             self.repository.first_root,
@@ -254,6 +255,7 @@ class World:
             directory or self.home,
             platform=platform,
             environment=environment,
+            releases=releases,
         )
 
     def trust(self, *, root: bytes | None = b"first", fetcher: FetcherInterface | None = None) -> Trust:

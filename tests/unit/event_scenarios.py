@@ -1515,6 +1515,23 @@ def with_a_directory_as_host_the_files_lie_elsewhere() -> Event:
     return draft.sign().event()
 
 
+@keeps("KT304")
+def an_archive_is_kept_in_a_release_of_the_code_host() -> Event:
+    draft = founded(POLICY + "hosting: {source: releases}\n")
+    said = {"app": "demo", "platform": "", "tree": "ab" * 32, "version": "2.0"}
+    with draft.edit("targets") as signed:
+        signed["targets"]["demo-2.0/demo-2.0.tar.gz"] = target(b"content\n", {"user": {"keyturn": said}})
+    return draft.sign().event()
+
+
+@breaks("KT304", where="targets/demo/notes.txt", says="is listed by targets 2, but not there")
+def with_archives_in_releases_other_files_are_still_brought_along() -> Event:
+    draft = founded(POLICY + "hosting: {source: releases}\n")
+    with draft.edit("targets") as signed:
+        signed["targets"]["demo/notes.txt"] = target(b"content\n")
+    return draft.sign().event()
+
+
 @breaks("KT305", where="targets/demo/demo-1.0.tar.gz", says="has not the sha256 hash that targets 2 lists")
 def one_byte_of_a_target_is_flipped() -> Event:
     draft = released()
@@ -1999,6 +2016,17 @@ def _numbered(first: int, then: int) -> Event:
 @breaks("KT406", where=TARGETS, says="Carol has the number 1004 here, and 1003 elsewhere or before")
 def a_login_was_taken_by_somebody_else() -> Event:
     return _numbered(1003, 1004)
+
+
+@breaks("KT406", where=ROOT, says="carol has lost the number 1003 that main gives")
+def a_person_s_number_was_dropped() -> Event:
+    draft = released()
+    with draft.edit("root") as signed:
+        signed["x-keyturn"]["signers"][keyid("carol")] = {"login": "carol", "id": 1003}
+    main = draft.sign().merged()
+    with main.edit("root") as signed:
+        signed["x-keyturn"]["signers"][keyid("carol")] = {"login": "carol"}
+    return main.sign().event()
 
 
 @keeps("KT406")

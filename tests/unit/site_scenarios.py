@@ -350,6 +350,19 @@ def the_targets_are_hosted_elsewhere() -> Publication:
     return site.publication(check_targets=False)
 
 
+@keeps("KT209")
+def an_archive_is_kept_in_a_release_of_the_code_host() -> Publication:
+    site = published()
+    said = {"app": "demo", "platform": "", "tree": "ab" * 32, "version": "2.0"}
+
+    def list_more(signed: Signed) -> None:
+        signed["targets"]["demo-2.0/demo-2.0.tar.gz"] = target(b"content\n", {"user": {"keyturn": said}})
+
+    site.edit_role("targets", list_more)
+    site.seal()
+    return site.publication(releases="https://github.com/acme/updates/releases/download/")
+
+
 @breaks(
     "KT210", where=TARGETS, says="the target path '../../etc/cron.d/x' is empty or absolute, or has an empty"
 )

@@ -20,7 +20,7 @@ import pytest
 
 from keyturn.client import Client, Installed, Update, errors
 from keyturn.delta.manifest import scan
-from unit.clientrepo import ALICE, PROGRAM, World, world
+from unit.clientrepo import ALICE, PROGRAM, World, serve, world
 
 
 @pytest.fixture
@@ -640,3 +640,20 @@ def test_a_state_that_cannot_be_read_is_a_fault_too(here: World) -> None:
     (here.home / "state.json").mkdir(parents=True)
     with pytest.raises(errors.DiskError):
         here.client().installed()
+
+
+def test_an_archive_in_a_release_of_the_code_host_is_fetched_there(here: World, tmp_path: Path) -> None:
+    here.repository.add_release("1.1", path="acme-1.1/acme-1.1.tar.gz")
+    here.repository.publish()
+    shutil.move(here.repository.directory / "targets/acme-1.1", tmp_path / "download/acme-1.1")
+    with serve(tmp_path) as host:
+        found = update(here.client(releases=f"{host.url}download"))
+
+    assert found.version == "1.1"
+    assert host.asked == [f"download/acme-1.1/{found.sha256}.acme-1.1.tar.gz"]
+
+
+def test_an_archive_beside_the_metadata_is_fetched_from_the_site(here: World) -> None:
+    found = update(here.client(releases="http://127.0.0.1:9/download/"))
+
+    assert archive_path(found) in here.site.asked

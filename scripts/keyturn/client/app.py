@@ -52,6 +52,8 @@ class Client:
         app: The app's name in the signed metadata.
         directory: The app's own directory for this, made if it is not there; nothing else may write to it.
         platform: Name of the platform, as the signers use it. Empty: only releases for all platforms.
+        releases: Where the archives are that a code host keeps in its releases, e.g.
+            ``https://github.com/acme/updates/releases/download/``. Empty: everything is on the site.
         fetcher: What reads from the network, see :class:`keyturn.client.trust.Trust`.
         environment: Environment of this process, the base of what a launched app gets; the real one by
             default.
@@ -68,6 +70,7 @@ class Client:
         directory: Path,
         *,
         platform: str = "",
+        releases: str = "",
         fetcher: FetcherInterface | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> None:
@@ -80,6 +83,7 @@ class Client:
         self._url = url if url.endswith("/") else f"{url}/"
         self._app = app
         self._platform = platform
+        self._releases = releases if not releases or releases.endswith("/") else f"{releases}/"
         self._fetcher = fetcher
         self._environment = dict(os.environ if environment is None else environment)
         self._store = Store(Path(directory).absolute())
@@ -298,7 +302,8 @@ class Client:
                 f"version {update.version} is not signed any more", where=update.path, todo="check again"
             )
         archive = self._store.download(update.sha256)
-        trust.download(target, archive, progress)
+        base = self._releases if self._releases and update.tagged else None
+        trust.download(target, archive, progress, base=base)
         fresh = self._store.fresh(update.version)
         if unpack.read(archive, fresh).digest != update.tree:
             raise TreeMismatchError("what the archive holds is not what was signed", where=update.path)

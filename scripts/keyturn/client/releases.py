@@ -56,6 +56,11 @@ class Update:
     sha256: str
     tree: str
 
+    @property
+    def tagged(self) -> bool:
+        """Whether the archive may be kept in a release of a code host, tagged ``<app>-<version>``."""
+        return self.path.startswith(f"{self.app}-{self.version}/")
+
 
 def parse_version(text: str) -> Version | None:
     """A version in the sense of PEP 440.

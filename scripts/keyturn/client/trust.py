@@ -141,13 +141,16 @@ class Trust:
             found = [updater.get_targetinfo(path) for path in sorted(self._kept(Targets).targets)]
         return tuple(target for target in found if target is not None)
 
-    def download(self, target: TargetFile, to: Path, progress: Progress | None = None) -> None:
+    def download(
+        self, target: TargetFile, to: Path, progress: Progress | None = None, *, base: str | None = None
+    ) -> None:
         """Bring a target to a file, unless the file is that target already.
 
         Args:
             target: What :meth:`get_target` gave.
             to: The file; nothing unverified is ever written to it.
             progress: Called with the bytes received so far and the length in bytes.
+            base: What is put in front of its path instead of the site's own, with ``/`` at the end.
 
         Raises:
             HashMismatchError: The server sent something else.
@@ -162,7 +165,7 @@ class Trust:
         self._fetcher.progress, self._fetcher.expected = report, target.length
         try:
             with self._explained(target):
-                updater.download_target(target, str(to))
+                updater.download_target(target, str(to), base)
         finally:
             self._fetcher.progress = None
 

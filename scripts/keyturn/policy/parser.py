@@ -106,11 +106,9 @@ def _delegation(answers: Answers, name: str) -> DelegationPolicy:
 
 
 def _source(answers: Answers, *at: str) -> SourcePolicy | None:
-    repository = answers.texts.get((*at, "repository"))
-    if repository is None:
-        return None
-    workflow, tag, asset = (answers.texts[(*at, name)] for name in ("workflow", "tag", "asset"))
-    return SourcePolicy(repository=repository, workflow=workflow, tag=tag, asset=asset)
+    texts = {name: answers.texts.get((*at, name)) for name in ("repository", "workflow", "tag", "asset")}
+    given = {name: text for name, text in texts.items() if text is not None}
+    return SourcePolicy(**given) if len(given) == len(texts) else None
 
 
 def _role(answers: Answers, *at: str) -> RolePolicy:

@@ -33,6 +33,12 @@ Online = TypeVar("Online", Snapshot, Timestamp)
 
 MOST_SUPERSEDED = MAX_VERSION - 1_000_000
 """Above it a version signed by an online key that was changed does not count: only a thief gets there."""
+_RESTORE = "Find out how main went back; restore the higher version."
+_ONLINE_STOLEN = (
+    "Nobody who may sign that version did: only the online key vouches for it. Restore the higher version if "
+    "it was lost; else the key is in other hands: change it with `keyturn join TOPIC --login online "
+    "--key URI --replace`, and publish without the old one."
+)
 MOST_LEAPT = 10_000
 """How far a role may be ahead of what was published; many events may lie in between, each skipping some."""
 
@@ -75,7 +81,7 @@ def sign_online(
     evidence = _Evidence(state, tuple(previous), tuple(signers))
     signed: list[str] = []
     last = _reusable(evidence, "snapshot", now)
-    meta = _snapshot_meta(state, evidence.meta())
+    meta = _snapshot_meta(state, evidence)
     if last is not None and _signed(last, Snapshot).meta == meta:
         snapshot = last
     else:
@@ -162,6 +168,10 @@ class _Evidence:
             for delegation in older
         )
 
+    def anywhere(self, name: str, meta: MetaFile) -> bool:
+        """Whether any site has the role's file that a snapshot names, signed by those who sign the role."""
+        return any(self._is_there(site, name, meta) for site in self.sites)
+
     def _is_there(self, site: Site, name: str, meta: MetaFile) -> bool:
         """Whether a site has the role's file that a snapshot names, signed by those who sign the role."""
         file = site.file(name.removesuffix(".json"), meta.version)
@@ -173,7 +183,8 @@ class _Evidence:
         )
 
 
-def _snapshot_meta(state: State, known: dict[str, MetaFile]) -> dict[str, MetaFile]:
+def _snapshot_meta(state: State, evidence: _Evidence) -> dict[str, MetaFile]:
+    known = evidence.meta()
     meta = dict(known)
     for file in state.targets_roles():
         name = f"{file.role}.json"
@@ -189,7 +200,7 @@ def _snapshot_meta(state: State, known: dict[str, MetaFile]) -> dict[str, MetaFi
             raise RefusedError(
                 f"{file.role} is version {file.version} on main, but version {published} was published",
                 where=file.path,
-                todo="Find out how main went back; restore the higher version.",
+                todo=_RESTORE if evidence.anywhere(name, known[name]) else _ONLINE_STOLEN,
                 reason="went-back",
             )
         meta[name] = meta_of(file)

@@ -16,7 +16,7 @@ import hashlib
 import re
 import shlex
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
@@ -274,10 +274,13 @@ def _apps(publication: Publication, found: Iterable[tuple[RoleFile, TargetFile]]
     updates.sort(key=lambda update: (update.platform, update.path))
     updates.sort(key=lambda update: Version(update.version), reverse=True)
     names = sorted({update.app for update in updates}, key=lambda name: (name.lower(), name))
-    return tuple(_app(publication, name, [u for u in updates if u.app == name]) for name in names)
+    hrefs = {
+        target.path: _target_href(publication, target, target.hashes.get("sha256", "")) for _, target in found
+    }
+    return tuple(_app(hrefs, name, [u for u in updates if u.app == name]) for name in names)
 
 
-def _app(publication: Publication, name: str, updates: Sequence[Update]) -> _App:
+def _app(hrefs: Mapping[str, str | None], name: str, updates: Sequence[Update]) -> _App:
     """One app, given its releases from the newest on; the newest for each platform is always in view."""
     recent = tuple(dict.fromkeys(update.version for update in updates))[:RECENT]
     newest: dict[str, str] = {}
@@ -289,7 +292,7 @@ def _app(publication: Publication, name: str, updates: Sequence[Update]) -> _App
         found = _Release(
             update,
             newest=update.version == newest[update.platform],
-            href=_target_href(publication, update.path, update.sha256),
+            href=hrefs[update.path],
         )
         (shown if found.newest or update.version in recent else folded).append(found)
     return _App(name, tuple(shown), tuple(folded))
@@ -304,16 +307,19 @@ def _file(publication: Publication, file: RoleFile, target: TargetFile) -> _File
         size=target.length,
         algorithm=algorithm,
         digest=digest,
-        href=_target_href(publication, target.path, digest),
+        href=_target_href(publication, target, digest),
     )
 
 
-def _target_href(publication: Publication, path: str, digest: str) -> str | None:
-    """Where a target lies, seen from the page; None if it is hosted elsewhere or its path is unsafe."""
-    if not publication.check_targets or why_unsafe(path) or not _HEX.fullmatch(digest):
+def _target_href(publication: Publication, target: TargetFile, digest: str) -> str | None:
+    """Where a target lies, seen from the page; None if that is not known or its path is unsafe."""
+    if why_unsafe(target.path) or not _HEX.fullmatch(digest):
         return None
-    directory, slash, name = path.rpartition("/")
-    return quote(f"targets/{directory}{slash}{digest}.{name}", safe="/")
+    directory, slash, name = target.path.rpartition("/")
+    path = quote(f"{directory}{slash}{digest}.{name}", safe="/")
+    if publication.hosts(target):
+        return f"targets/{path}"
+    return f"{publication.releases}{path}" if publication.releases else None
 
 
 def _environment() -> Environment:

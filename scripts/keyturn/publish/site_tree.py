@@ -12,7 +12,7 @@ from keyturn.publish.online import OnlineFiles, signed_under_any_root
 from keyturn.state import RoleFile, Site, State, delegations_of, sha256_hex, targets_of
 from keyturn.tree import Kind, MemoryTree, Tree
 from keyturn.verify import period_of
-from keyturn.verify.rules_files import mismatch
+from keyturn.verify.rules_files import in_release, mismatch
 
 LAST = ("metadata/root.json", "metadata/timestamp.json", "index.html")
 """What a server must see last, in this order: a timestamp never names what is not there yet."""
@@ -25,6 +25,8 @@ def build_site(
     previous: Site | None,
     keep: timedelta,
     now: datetime,
+    *,
+    releases: bool = False,
 ) -> Tree:
     """Everything that is served, but for the page.
 
@@ -35,6 +37,7 @@ def build_site(
         previous: What is published now; None at the first time.
         keep: How long superseded metadata and targets stay after something newer replaced them.
         now: Time of the build, UTC.
+        releases: Whether archives are kept in releases of the code host, and are no part of the site then.
 
     Raises:
         RefusedError: A target's bytes are not those that are signed.
@@ -43,6 +46,8 @@ def build_site(
     files.update(metadata_files(state, online))
     for file in state.targets_roles():
         for target in targets_of(file).targets.values():
+            if releases and in_release(target):
+                continue
             data = _target(target, read_target)
             for prefixed in target.get_prefixed_paths():
                 files[f"targets/{prefixed}"] = data

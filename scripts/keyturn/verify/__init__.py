@@ -33,6 +33,7 @@ from keyturn.verify.model import (
 from keyturn.verify.paths import why_unsafe
 from keyturn.verify.published import PUBLISHED_RULES, Publication, verify_published
 from keyturn.verify.rules_event import period_of
+from keyturn.verify.rules_files import in_release
 from keyturn.verify.table import EVENT_RULES, FILE_RULES, POLICY_RULES, ROOT_RULES, RULES
 from keyturn.verify.thresholds import count, root_counts, signature_valid
 
@@ -81,6 +82,7 @@ __all__ = [
     "count",
     "differences",
     "errors",
+    "in_release",
     "period_of",
     "root_counts",
     "signature_valid",

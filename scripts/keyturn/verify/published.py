@@ -26,7 +26,7 @@ from keyturn.tree import Kind
 from keyturn.verify.model import Finding, Rule, Severity, Violation, apply_rules
 from keyturn.verify.paths import why_unsafe
 from keyturn.verify.rules_clients import MOST_ROOT, MOST_SNAPSHOT, MOST_TARGETS, MOST_TIMESTAMP, alike
-from keyturn.verify.rules_files import mismatch, wrong_hash
+from keyturn.verify.rules_files import in_release, mismatch, wrong_hash
 from keyturn.verify.thresholds import count, root_counts
 
 
@@ -39,12 +39,15 @@ class Publication:
         now: Time of the verdict, UTC.
         pinned: Root digest that is trusted.
         check_targets: Whether target files are part of the tree; False where they are hosted elsewhere.
+        releases: What is put in front of the paths of archives that the code host keeps in releases, and that
+            are no part of the tree then; empty where it keeps none.
     """
 
     site: Site
     now: datetime
     pinned: str
     check_targets: bool = True
+    releases: str = ""
 
     @cached_property
     def delegations(self) -> tuple[Delegation, ...]:
@@ -93,6 +96,10 @@ class Publication:
     def targets_names(self) -> tuple[str, ...]:
         """Names of targets and of every role delegated below it."""
         return tuple(dict.fromkeys(d.name for d in self.delegations if d.name not in ("root", *ONLINE_ROLES)))
+
+    def hosts(self, target: TargetFile) -> bool:
+        """Whether the bytes of a target are part of the tree."""
+        return self.check_targets and not (self.releases and in_release(target))
 
     def all_targets(self) -> Iterator[tuple[RoleFile, TargetFile]]:
         """Every target of every role that can be reached."""
@@ -215,11 +222,9 @@ def _differs_from_meta(file: RoleFile, meta: MetaFile, named_by: str) -> Iterato
 
 
 def _targets(publication: Publication) -> Iterator[Violation]:
-    if not publication.check_targets:
-        return
     entries = publication.site.tree.entries()
     for file, target in publication.all_targets():
-        if why_unsafe(target.path):
+        if why_unsafe(target.path) or not publication.hosts(target):
             continue
         for prefixed in target.get_prefixed_paths():
             path = f"targets/{prefixed}"

@@ -129,6 +129,11 @@ def _numbers(event: Event) -> Iterator[Violation]:
                     f"and {held[owner.name.lower()]} elsewhere or before",
                     file.path,
                 )
+        before = extension_of(event.baseline.role(file.role)).signers.values()
+        numbers = {owner.name.lower(): owner.id for owner in before}
+        for owner in extension_of(file).signers.values():
+            if owner.id is None and (number := numbers.get(owner.name.lower())) is not None:
+                yield Violation(f"{owner.name} has lost the number {number} that main gives", file.path)
 
 
 DRIFT_RULES: tuple[Rule[Event], ...] = (

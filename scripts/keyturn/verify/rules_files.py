@@ -54,14 +54,25 @@ def _safe_paths(event: Event) -> Iterator[Violation]:
             yield Violation(f"the target path {target.path!r} {reason}", file.path)
 
 
-def _kept_in_git(event: Event) -> bool:
-    return event.policy is None or event.policy.hosting.source == "git"
+def in_release(target: TargetFile) -> bool:
+    """Whether a target is an archive that is kept in a release of the code host, by its path.
+
+    Args:
+        target: A target; its path begins with the release's tag, ``<app>-<version>``, if it is one.
+    """
+    said = _release(target)
+    return bool(said) and target.path.startswith(f"{said.get('app')}-{said.get('version')}/")
+
+
+def _kept_in_git(event: Event, target: TargetFile) -> bool:
+    source = event.policy.hosting.source if event.policy else "git"
+    return source == "git" or (source == "releases" and not in_release(target))
 
 
 def _files_present(event: Event) -> Iterator[Violation]:
-    if not _kept_in_git(event):
-        return
     for file, target in _all_targets(event):
+        if not _kept_in_git(event, target):
+            continue
         if not event.file_entry(TARGETS + target.path) and why_unsafe(target.path) is None:
             yield Violation(f"is listed by {file.role} {file.version}, but not there", TARGETS + target.path)
 

@@ -37,6 +37,7 @@ class Request:
     app: str
     directory: Path
     platform: str
+    releases: str
 
 
 @click.command()
@@ -47,6 +48,12 @@ class Request:
     "--dir", "directory", required=True, type=options.PATH, metavar="DIR", help="The client's own directory."
 )
 @click.option("--platform", default="", metavar="NAME", help="The platform to update for.")
+@click.option(
+    "--releases",
+    default="",
+    metavar="URL",
+    help="Where archives are that are kept in releases, e.g. https://github.com/o/r/releases/download/.",
+)
 @click.argument("action", type=click.Choice(["check", "install", "launch", "confirm", "rollback"]))
 @click.argument("arguments", nargs=-1)
 @options.command(Request)
@@ -68,7 +75,14 @@ def _client(request: Request) -> Client:
     if request.action in _ONLINE and (request.root is None or request.url is None):
         raise UsageError(f"{request.action} needs --root and --url", where="client")
     root = read_file(request.root, _MAX_ROOT) if request.root else b""
-    return Client(root, request.url or "", request.app, request.directory, platform=request.platform)
+    return Client(
+        root,
+        request.url or "",
+        request.app,
+        request.directory,
+        platform=request.platform,
+        releases=request.releases,
+    )
 
 
 def _check(session: Session, client: Client, request: Request) -> Result:
