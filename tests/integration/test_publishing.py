@@ -194,7 +194,7 @@ def test_a_tree_that_a_client_would_refuse_is_not_handed_out(
     assert refusal.value.reason == "trial"
     assert not (tmp_path / "site").exists()
     team.person("publisher").context.forge.refresh()
-    assert team.person("publisher").context.forge.branch_tip(STAGED) is None
+    assert team.person("publisher").context.forge.branch_tip(PUBLISHED) is None
 
 
 def test_ngclient_updates_from_one_publication_to_the_next(team: Team, tmp_path: Path) -> None:

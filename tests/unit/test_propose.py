@@ -612,3 +612,61 @@ def test_times_are_written_in_utc_without_fractions() -> None:
     odd = datetime(2026, 9, 1, 14, 0, 0, 999_999, tzinfo=timezone(timedelta(hours=2)))
 
     assert propose.founding(policy(), KEYS, odd) == propose.founding(policy(), KEYS, NOW)
+
+
+# Numeric user ids
+
+NUMBERS = {"alice": 1001, "Bob": 1002, "carol": 1003, "dave": 1004}
+
+
+def owners_of(edits: Mapping[str, bytes | None], path: str = ROOT) -> dict[str, object]:
+    extension = signed(edits, path)["x-keyturn"]
+    assert isinstance(extension, dict)
+    return {owner["login"]: owner.get("id") for owner in extension["signers"].values() if owner != "online"}
+
+
+def with_dave() -> Policy:
+    return policy(POLICY.replace("[alice, bob, carol]", "[alice, bob, carol, dave]", 1))
+
+
+def founded_with(ids: Mapping[str, int]) -> State:
+    edits = propose.founding(policy(), KEYS, NOW, ids=ids)
+    return State(MemoryTree(dict(edits)))
+
+
+def test_founding_writes_the_numbers_that_are_known() -> None:
+    edits = propose.founding(policy(), KEYS, NOW, ids={"alice": 1001, "BOB": 1002})
+
+    assert owners_of(edits) == {"alice": 1001, "bob": 1002, "carol": None}
+
+
+def test_a_newcomer_gets_their_number_and_everybody_else_keeps_theirs() -> None:
+    moved = {login: number + 5000 for login, number in NUMBERS.items()}
+
+    edits = propose.change(with_dave(), KEYS, founded_with(NUMBERS), NOW, ids=moved).edits
+
+    assert owners_of(edits) == {"alice": 1001, "bob": 1002, "carol": 1003, "dave": 6004}
+
+
+def test_who_had_no_number_is_not_given_one_in_passing() -> None:
+    edits = propose.change(with_dave(), KEYS, founded_with({}), NOW, ids=NUMBERS).edits
+
+    assert owners_of(edits) == {"alice": None, "bob": None, "carol": None, "dave": 1004}
+
+
+def test_a_person_has_the_same_number_in_every_role() -> None:
+    wanted = policy(POLICY.replace("signers: [carol]", "signers: [bob]"))
+
+    edits = propose.change(wanted, KEYS, founded_with(NUMBERS), NOW).edits
+
+    assert owners_of(edits, TARGETS) == {"bob": 1002}
+
+
+def test_a_number_that_is_proposed_already_outlasts_the_host_s_silence() -> None:
+    main = founded_with(NUMBERS)
+    first = propose.change(with_dave(), KEYS, main, NOW, ids=NUMBERS).edits
+    event = with_edits(main, first)
+
+    again = propose.change(with_dave(), KEYS, main, LATER, event=event).edits
+
+    assert again[ROOT] == first[ROOT]

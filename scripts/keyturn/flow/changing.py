@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from keyturn import propose
 from keyturn.errors import NothingToDo, PendingError, UsageError
 from keyturn.flow.context import POLICY, Context, content_of, read_keyring
-from keyturn.flow.proposing import Ground, Proposed, ground_of, put
+from keyturn.flow.proposing import Ground, Proposed, ground_of, put, require_no_clash
 from keyturn.flow.retry import until_pushed
 from keyturn.forge import PUBLISHED, STAGED, Forge
 from keyturn.policy import Policy, parse
@@ -54,11 +54,12 @@ def policy(context: Context, text: bytes | None = None, topic: str = POLICY_TOPI
 
 def _policy_once(context: Context, text: bytes | None, topic: str) -> PolicyProposed:
     ground = ground_of(context, topic)
-    wanted_text = text if text is not None else content_of(ground.own, POLICY)
+    require_no_clash(ground, [POLICY] if text is not None else [])
+    wanted_text = text if text is not None else content_of(ground.wish, POLICY)
     if wanted_text is None:
         raise UsageError("is missing", where=POLICY, todo="Name a file with --policy.")
     wanted = parse(wanted_text)
-    keyring = read_keyring(ground.own, wanted.name)
+    keyring = read_keyring(ground.wish, wanted.name)
     files: dict[str, bytes | None] = {POLICY: wanted_text}
     missing = missing_logins(wanted, keyring)
     if missing:
@@ -99,6 +100,8 @@ def policy_change(context: Context, ground: Ground, wanted: Policy, keyring: Key
         wanted: The policy.
         keyring: The proven keys, complete.
     """
+    named = {owner.name.lower() for d in ground.baseline.delegations for owner in d.owners.values()}
+    newcomers = [login for login in wanted.logins if login.lower() not in named]
     return propose.change(
         wanted,
         keyring.keys,
@@ -107,6 +110,7 @@ def policy_change(context: Context, ground: Ground, wanted: Policy, keyring: Key
         event=ground.earlier.event if ground.earlier else None,
         used=_used_versions(context.forge),
         taken=ground.taken,
+        ids=context.identify(newcomers) if newcomers else {},
     )
 
 
@@ -135,11 +139,28 @@ def _renew_once(context: Context, roles: Sequence[str]) -> tuple[Proposed, ...]:
     groups = propose.renew(baseline, context.now, roles)
     made = []
     for group in groups:
-        topic = RENEWAL_TOPIC if len(groups) == 1 else f"{RENEWAL_TOPIC}-{group.roles[0]}"
+        topic = _renewal_topic(context.forge, baseline, group.roles, alone=len(groups) == 1)
         made += _renew_group(context, topic, group.roles)
     if not made:
         raise NothingToDo("nothing is due for renewal, or it is proposed already", where=context.forge.url)
     return tuple(made)
+
+
+def is_renewal(topic: str) -> bool:
+    """Whether a topic is one under which renewals are proposed."""
+    return topic == RENEWAL_TOPIC or topic.startswith(f"{RENEWAL_TOPIC}-")
+
+
+def _renewal_topic(forge: Forge, baseline: State, roles: Sequence[str], *, alone: bool) -> str:
+    """The open event that renews one of the roles already; else a topic of their own."""
+    renewing = [topic for topic in forge.events() if is_renewal(topic) and not forge.is_merged(topic)]
+    for topic in renewing:
+        proposed = State(forge.tree(forge.event(topic)))
+        for role in roles:
+            file, before = proposed.role(role), baseline.role(role)
+            if file and before and file.version > before.version:
+                return topic
+    return RENEWAL_TOPIC if alone and RENEWAL_TOPIC not in renewing else f"{RENEWAL_TOPIC}-{roles[0]}"
 
 
 def _renew_group(context: Context, topic: str, roles: Sequence[str]) -> list[Proposed]:

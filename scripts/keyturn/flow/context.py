@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from keyturn.errors import RefusedError, UsageError
 from keyturn.flow.elsewhere import burned_elsewhere, published_site, published_versions
 from keyturn.forge import EVENT_PREFIX
+from keyturn.forge.host import Host
 from keyturn.forge.local import LocalForge
 from keyturn.git import Identity
 from keyturn.policy import Policy, PolicyError, parse
@@ -33,6 +34,8 @@ class Context:
         author: Who makes commits.
         root_digest: Root digest given by the person or the environment; None to rely on the pin alone.
         announce: Told, before a payload that has signatures is changed, whose signatures that leaves behind.
+        identify: Asked for the numeric user ids of logins when they are written into metadata for the first
+            time; leaves out those that it does not know.
     """
 
     forge: LocalForge
@@ -41,11 +44,33 @@ class Context:
     author: Identity
     root_digest: str | None = None
     announce: Callable[[Sequence[str]], None] = field(default=lambda names: None)
+    identify: Callable[[Sequence[str]], Mapping[str, int]] = field(default=lambda logins: {})
 
     @property
     def remembered(self) -> PinnedRemote:
         """What this machine remembers of the remote."""
         return self.home.remote(self.forge.url)
+
+
+def identify_by(host: Host) -> Callable[[Sequence[str]], Mapping[str, int]]:
+    """What :class:`Context` asks for numeric user ids, answered by a code host."""
+
+    def identify(logins: Sequence[str]) -> Mapping[str, int]:
+        accounts = ((login, host.account(login)) for login in logins)
+        return {login: account.id for login, account in accounts if account is not None}
+
+    return identify
+
+
+def trusting_main(context: Context) -> Context:
+    """The same, with main's own root 1 as the trusted one where neither a pin nor a digest is given.
+
+    A repository then vouches for itself: a guard rail for jobs that only report, never enough to publish.
+    """
+    first = State(context.forge.tree(context.forge.main())).roots.get(1)
+    if first is None or pinned_digest(context.remembered, context.root_digest) is not None:
+        return context
+    return replace(context, root_digest=first.digest)
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ class Founded:
     policy: str
 
 
-def init(
+def init(  # noqa: PLR0913 (what a person decides, all by name)
     context: Context,
     *,
     name: str,
@@ -48,6 +48,7 @@ def init(
     online_uri: str,
     online: KeySigner,
     url: str,
+    also: Mapping[str, bytes] | None = None,
 ) -> Founded:
     """Make the first commit of an empty repository, and open its founding event.
 
@@ -60,6 +61,7 @@ def init(
         online_uri: URI under which the online key will be found when publishing.
         online: That key, to prove that it is held.
         url: Where the site will be.
+        also: Other files of the first commit by path, such as workflows.
 
     Raises:
         UsageError: The repository is not empty, or the policy would not be valid.
@@ -74,15 +76,11 @@ def init(
         branch=context.forge.branch,
     )
     policy = parse(text.encode())
+    first = {POLICY: text.encode(), ".gitattributes": _GIT_ATTRIBUTES, **(also or {})}
     context.forge.refresh()
     if context.forge.main() is None:
-        context.forge.start(
-            {POLICY: text.encode(), ".gitattributes": _GIT_ATTRIBUTES},
-            f"Found {name}",
-            context.author,
-            context.now,
-        )
-    elif not _begun(context, text):
+        context.forge.start(first, f"Found {name}", context.author, context.now)
+    elif not _begun(context, first):
         raise UsageError(
             f"the branch {context.forge.branch} exists already",
             where=context.forge.url,
@@ -99,13 +97,10 @@ def init(
     return Founded(topic=FOUNDING, logins=policy.logins, policy=text)
 
 
-def _begun(context: Context, text: str) -> bool:
+def _begun(context: Context, first: Mapping[str, bytes]) -> bool:
     """Whether an earlier run died between the first commit and the founding event."""
     tree = context.forge.tree(context.forge.main())
-    return context.forge.event(FOUNDING) is None and dict(_contents(tree)) == {
-        POLICY: text.encode(),
-        ".gitattributes": _GIT_ATTRIBUTES,
-    }
+    return context.forge.event(FOUNDING) is None and dict(_contents(tree)) == first
 
 
 def _contents(tree: Tree) -> Iterator[tuple[str, bytes]]:
@@ -208,7 +203,11 @@ def _propose_founding(
             reason="keys-settled",
         )
     complete = not missing_logins(policy, keyring)
-    metadata = propose.founding(policy, keyring.keys, context.now) if complete else {}
+    metadata = (
+        propose.founding(policy, keyring.keys, context.now, ids=context.identify(policy.logins))
+        if complete
+        else {}
+    )
     message = f"Join as {name}" + (" and propose the first metadata" if complete else "")
     change = Proposal(files={**entry, **metadata}, message=message, author=context.author, when=context.now)
     context.forge.propose(topic, change)

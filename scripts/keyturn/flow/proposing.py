@@ -11,20 +11,26 @@ from packaging.version import InvalidVersion, Version
 from tuf.api.metadata import TargetFile
 
 from keyturn import propose
-from keyturn.errors import NothingToDo, UsageError
+from keyturn.client.releases import release as release_of
+from keyturn.errors import NothingToDo, RefusedError, UsageError
 from keyturn.flow.context import Context, content_of, require_policy
 from keyturn.flow.elsewhere import burned_elsewhere
 from keyturn.flow.retry import until_pushed
 from keyturn.forge import EVENT_PREFIX, Proposal
+from keyturn.forge.host import Host
 from keyturn.hosting import DirectoryHosting
+from keyturn.hosting.releases import Archive, store
 from keyturn.policy import Policy
 from keyturn.propose import Earlier, Edits, Release
-from keyturn.release.archive import pack
-from keyturn.state import HISTORY, METADATA, RoleFile, State, sha256_hex
-from keyturn.tree import Tree, changes
-from keyturn.verify import count
+from keyturn.release.archive import Packed, pack
+from keyturn.state import HISTORY, METADATA, RoleFile, State, sha256_hex, targets_of
+from keyturn.tree import Kind, Tree, changes, overlay
+from keyturn.verify import count, in_release
+from keyturn.verify.rules_files import mismatch
 
 TARGETS = "targets/"
+GITS_OWN = (".gitattributes", ".gitignore", ".gitkeep")
+"""Names of files that are there for git, and that nobody downloads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +52,22 @@ class Proposed:
 
 @dataclass(frozen=True, slots=True)
 class _Wish:
-    """What a command wants in the event, once the baseline is known."""
+    """What a command wants in the event, once the baseline is known.
+
+    Args:
+        edits: The metadata that says it.
+        store: Keeps the bytes of targets where the policy wants them; gives those that go into the event.
+        message: Message of the commit.
+    """
 
     edits: Callable[[Ground], Edits]
-    files: Mapping[str, bytes | None]
+    store: Callable[[], Mapping[str, bytes | None]]
     message: str
 
 
-def release(context: Context, app: str, version: str, directory: Path, platform: str = "") -> Proposed:
+def release(
+    context: Context, app: str, version: str, directory: Path, platform: str = "", *, host: Host | None = None
+) -> Proposed:
     """Propose a version of an app: a reproducible archive of a directory, listed in targets.
 
     Args:
@@ -62,6 +76,7 @@ def release(context: Context, app: str, version: str, directory: Path, platform:
         version: PEP 440 version.
         directory: The unpacked bundle.
         platform: Platform, one that the policy names for the app; empty if it names none.
+        host: The code host, for policies that keep archives in its releases.
 
     Raises:
         UsageError: App, version or platform do not fit the policy, or the archive is too large for it.
@@ -71,18 +86,57 @@ def release(context: Context, app: str, version: str, directory: Path, platform:
     number = _version(version)
     with tempfile.TemporaryDirectory(prefix="keyturn-") as scratch:
         packed = pack(directory, Path(scratch) / "bundle.tar.gz")
-        data = packed.path.read_bytes()
-    item = Release(app, number, platform, packed.size, packed.sha256, packed.tree)
+        return archives(context, app, number, {platform: packed}, host=host)
+
+
+def archives(
+    context: Context,
+    app: str,
+    version: str,
+    packed: Mapping[str, Packed],
+    *,
+    host: Host | None = None,
+    said: str = "",
+) -> Proposed:
+    """Propose a version of an app whose archives are made already, one for each platform.
+
+    Args:
+        context: Where.
+        app: App name, one that the policy names.
+        version: PEP 440 version.
+        packed: Archive by platform.
+        host: The code host, for policies that keep archives in its releases.
+        said: What the commit says about where they come from, plain text.
+
+    Raises:
+        UsageError: App, version or platform do not fit the policy, or an archive is too large for it.
+        RefusedError: The version is released already with other content.
+        NothingToDo: All of it is proposed or released already.
+    """
+    number = _version(version)
 
     def wish(policy: Policy) -> _Wish:
-        _check_app(policy, app, platform)
-        _check_size(policy, item.path, len(data))
+        tagged = policy.hosting.source == "releases"
+        items = {
+            platform: Release(app, number, platform, one.size, one.sha256, one.tree, tagged)
+            for platform, one in packed.items()
+        }
+        for platform, item in items.items():
+            _check_app(policy, app, platform)
+            _check_size(policy, item.path, item.length)
+        kept = [
+            Archive(item.path, packed[name].path, item.length, item.sha256) for name, item in items.items()
+        ]
+        title = f"{app} {number}"
+        platforms = ", ".join(name for name in packed if name)
         return _Wish(
             edits=lambda ground: propose.release(
-                ground.baseline, [item], context.now, earlier=ground.earlier, taken=ground.taken
+                ground.baseline, items.values(), context.now, earlier=ground.earlier, taken=ground.taken
             ),
-            files=_hosted(policy, {item.path: data}),
-            message=f"Propose {app} {number}" + (f" for {platform}" if platform else ""),
+            store=lambda: _stored(context, policy, title, kept, host),
+            message=f"Propose {title}"
+            + (f" for {platforms}" if platforms else "")
+            + (f"\n\n{said}" if said else ""),
         )
 
     return _propose(context, f"release-{app}-{number}", wish)
@@ -115,11 +169,84 @@ def files(
             edits=lambda ground: propose.files(
                 ground.baseline, entries, context.now, earlier=ground.earlier, taken=ground.taken
             ),
-            files=_hosted(policy, {**added, **dict.fromkeys(removed)}),
+            store=lambda: _hosted(policy, {**added, **dict.fromkeys(removed)}),
             message=f"Propose {len(entries)} target file{'s' if len(entries) > 1 else ''}",
         )
 
     return _propose(context, topic, wish)
+
+
+def follow(context: Context, topic: str) -> Proposed:
+    """Propose what files below ``targets/`` on ``main`` are, where the signed metadata says otherwise.
+
+    That is how an ordinary pull request which adds, edits or removes such files gets its signing event. An
+    earlier proposal under the same topic is made anew, not added to.
+
+    Args:
+        context: Where.
+        topic: Topic of the event.
+
+    Raises:
+        RefusedError: A released archive was changed (reason ``already-released``).
+        UsageError: A path is unsafe, or a file too large.
+        NothingToDo: They agree, it is proposed already, or target files are kept in a directory.
+    """
+    return until_pushed(context.forge, lambda: _follow_once(context, topic))
+
+
+def _follow_once(context: Context, topic: str) -> Proposed:
+    ground = ground_of(context, topic)
+    policy = require_policy(ground.baseline.tree)
+    wanted = _unlisted(ground, policy) if policy.hosting.source != "directory" else {}
+    # What the event said before is only a source of signatures, for a payload that stays the same.
+    before = ground.earlier.event if ground.earlier else None
+    edits = propose.files(
+        ground.baseline,
+        wanted,
+        context.now,
+        earlier=Earlier(before, before) if before else None,
+        taken=ground.taken,
+    )
+    if not edits and ground.earlier is None:
+        raise NothingToDo("the signed metadata lists the files that are there", where=TARGETS)
+    number = len(wanted)
+    proposed = put(context, ground, edits, f"Propose {number} edited target file{'' if number == 1 else 's'}")
+    return replace(proposed, targets=tuple(wanted))
+
+
+def _unlisted(ground: Ground, policy: Policy) -> dict[str, TargetFile | None]:
+    """Target entries for files that the signed metadata lists otherwise or not at all; None removes."""
+    tree = ground.wish
+    listed = {
+        path: target
+        for file in ground.baseline.targets_roles()
+        for path, target in targets_of(file).targets.items()
+        if policy.hosting.source == "git" or not in_release(target)
+    }
+    wanted: dict[str, TargetFile | None] = {
+        path: None for path in listed if TARGETS + path not in tree.entries()
+    }
+    for name, entry in tree.entries().items():
+        path = name.removeprefix(TARGETS)
+        if path == name or entry.kind is not Kind.FILE or path.rpartition("/")[2] in GITS_OWN:
+            continue
+        _check_size(policy, path, tree.size(name))
+        known, data = listed.get(path), tree.read(name)
+        if known is None or mismatch(known, data) is not None:
+            wanted[path] = _entry(path, data, known)
+    return wanted
+
+
+def _entry(path: str, data: bytes, before: TargetFile | None) -> TargetFile:
+    if before is not None and release_of(before) is not None:
+        raise RefusedError(
+            "is a released archive, and was changed",
+            where=TARGETS + path,
+            todo="Restore it; release the new build under a higher version.",
+            reason="already-released",
+        )
+    fields = dict(before.unrecognized_fields) if before else {}
+    return TargetFile(len(data), {"sha256": sha256_hex(data)}, path, fields)
 
 
 def _propose(context: Context, topic: str, wish: Callable[[Policy], _Wish]) -> Proposed:
@@ -129,11 +256,14 @@ def _propose(context: Context, topic: str, wish: Callable[[Policy], _Wish]) -> P
 def _propose_once(context: Context, topic: str, wish: Callable[[Policy], _Wish]) -> Proposed:
     ground = ground_of(context, topic)
     wanted = wish(require_policy(ground.baseline.tree))
+    _require_targets_only(ground)
     edits = wanted.edits(ground)
     if not edits:
         raise NothingToDo("this is what main says already", where=EVENT_PREFIX + topic)
-    proposed = put(context, ground, {**wanted.files, **edits}, wanted.message)
-    return replace(proposed, targets=tuple(path.removeprefix(TARGETS) for path in wanted.files))
+    # Only now: what main refuses is not worth an upload.
+    stored = wanted.store()
+    proposed = put(context, ground, {**stored, **edits}, wanted.message)
+    return replace(proposed, targets=tuple(path.removeprefix(TARGETS) for path in stored))
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +287,34 @@ class Ground:
         """The tree of the open event, or that of main."""
         return self.earlier.event.tree if self.earlier else self.baseline.tree
 
+    @property
+    def carried(self) -> Mapping[str, bytes | None]:
+        """What the open event already changes outside ``metadata/``."""
+        return _carried(self.earlier) if self.earlier else {}
+
+    @property
+    def wish(self) -> Tree:
+        """Main as it is now with what the open event changes outside ``metadata/``: what people want."""
+        there = self.baseline.tree.entries()
+        carried = {path: data for path, data in self.carried.items() if data is not None or path in there}
+        return overlay(self.baseline.tree, carried)
+
+    @property
+    def clashing(self) -> tuple[str, ...]:
+        """Paths outside ``metadata/`` that the open event and main have both changed, each otherwise."""
+        if self.earlier is None:
+            return ()
+        base, main = self.earlier.base.tree, self.baseline.tree
+        return tuple(
+            path
+            for path, data in self.carried.items()
+            if content_of(main, path) not in (content_of(base, path), data)
+        )
+
+    def said(self, path: str) -> Tree:
+        """Where to read what is proposed for a path: metadata in the event, all else as it would be."""
+        return self.own if path.startswith(METADATA) else self.wish
+
 
 def ground_of(context: Context, topic: str) -> Ground:
     """What a proposal under a topic starts from.
@@ -178,6 +336,63 @@ def ground_of(context: Context, topic: str) -> Ground:
     )
 
 
+def _require_targets_only(ground: Ground) -> None:
+    """Refuse to propose targets into an event that changes metadata otherwise: that change would be lost."""
+    lost = _beyond_targets(ground.earlier) if ground.earlier else []
+    if lost:
+        raise UsageError(
+            f"the event changes {' and '.join(lost)} otherwise than by adding or removing targets",
+            where=EVENT_PREFIX + ground.topic,
+            todo="Propose this under another topic with --topic, or merge that event first.",
+            reason="other-event",
+        )
+
+
+def _beyond_targets(earlier: Earlier) -> list[str]:
+    """Roles that an event changes, but not, or not only, in the targets that they list."""
+    found = []
+    for change in changes(earlier.base.tree, earlier.event.tree):
+        if not change.path.startswith(METADATA) or change.path.startswith(HISTORY):
+            continue
+        name = _role_name(change.path)
+        before, after = earlier.base.role(name), earlier.event.role(name)
+        if before is not None and after is not None and before.digest == after.digest:
+            continue
+        if before is None or after is None or not earlier.edits(name) or not _alike_otherwise(before, after):
+            found.append(name)
+    return found
+
+
+def _alike_otherwise(before: RoleFile, after: RoleFile) -> bool:
+    """Whether two versions of a targets role differ in nothing but version, expiry and targets."""
+    free = ("version", "expires", "targets")
+    documents = (file.signed.to_dict() for file in (before, after))
+    one, other = (
+        {key: value for key, value in document.items() if key not in free} for document in documents
+    )
+    return one == other
+
+
+def require_no_clash(ground: Ground, given: Collection[str]) -> None:
+    """Refuse to carry along what ``main`` has changed as well meanwhile: it would be taken back silently.
+
+    Args:
+        ground: What the proposal starts from.
+        given: Paths whose content is given anew.
+
+    Raises:
+        UsageError: Event and main both changed a file (reason ``clash``).
+    """
+    clashing = [path for path in ground.clashing if path not in given]
+    if clashing:
+        raise UsageError(
+            f"main has changed {', '.join(clashing)} meanwhile, and so does the event",
+            where=EVENT_PREFIX + ground.topic,
+            todo="Propose again with the content that shall be, or close the event.",
+            reason="clash",
+        )
+
+
 def put(context: Context, ground: Ground, files: Mapping[str, bytes | None], message: str) -> Proposed:
     """Make an event say exactly this, on top of main as it is now.
 
@@ -194,8 +409,9 @@ def put(context: Context, ground: Ground, files: Mapping[str, bytes | None], mes
         PushRejected: The event moved in the meantime.
     """
     earlier = ground.earlier
-    content = {**(_carried(earlier) if earlier else {}), **files}
-    same = all(content_of(ground.own, path) == data for path, data in content.items())
+    require_no_clash(ground, files)
+    content = {**ground.carried, **files}
+    same = all(content_of(ground.said(path), path) == data for path, data in content.items())
     if same and not (earlier and _dropped(earlier, content)):
         raise NothingToDo(
             "this is what main or the open event says already", where=EVENT_PREFIX + ground.topic
@@ -242,6 +458,9 @@ def _left_behind(earlier: Earlier | None, proposed: RoleFile) -> tuple[str, ...]
     before = earlier.event.role(proposed.role) if earlier else None
     if earlier is None or before is None or before.digest == proposed.digest:
         return ()
+    base = earlier.base.role(proposed.role)
+    if base is not None and base.digest == before.digest:
+        return ()
     delegations = earlier.event.delegations_to(proposed.role)
     return tuple(mark.owner for d in delegations for mark in count(d, before, d.delegator.role).signed)
 
@@ -287,9 +506,26 @@ def _check_size(policy: Policy, path: str, length: int) -> None:
         raise UsageError(
             f"is {length:,} bytes, hosting.max-file allows {policy.hosting.max_file:,}",
             where=path,
-            todo="Raise hosting.max-file in keyturn.yml, or use `source: directory` for large files.",
+            todo="Raise hosting.max-file in keyturn.yml, or use `source: releases` for large files.",
             reason="too-large",
         )
+
+
+def _stored(
+    context: Context, policy: Policy, title: str, kept: Sequence[Archive], host: Host | None
+) -> dict[str, bytes | None]:
+    """Archives go where the policy says; those that are kept in git are files of the event."""
+    if policy.hosting.source != "releases":
+        return _hosted(policy, {archive.path: archive.file.read_bytes() for archive in kept})
+    if host is None:
+        raise UsageError(
+            "archives are kept in releases of the code host, and there is none here",
+            where="keyturn.yml: hosting.source",
+            todo="Release from a workflow, or give a token with GH_TOKEN.",
+            reason="no-host",
+        )
+    store(host, title, kept, target=context.forge.branch)
+    return {}
 
 
 def _hosted(policy: Policy, content: Mapping[str, bytes | None]) -> dict[str, bytes | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -23,6 +23,8 @@ from keyturn.verify import EventState, errors, verify_baseline
 
 EXPORT_FILE = "export.json"
 EXPORT_FORMAT = 1
+SIGNATURE_TRAILER = "Keyturn-Signature"
+"""Of a commit that adds a signature: role, version and keyid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,29 +253,30 @@ def remember_root(preparation: Preparation, home: SignerHome) -> None:
             home.remote(preparation.loaded.url).write_pin(turn.file.data)
 
 
-def deliver(context: Context, topic: str, block: SignatureBlock, author: Identity | None = None) -> Delivered:
-    """Put a signature into an event: one commit that adds one signature (SPEC: Commands).
-
-    The signature counts while its payload is the proposed one, whatever else happened to the branch.
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A role file with one more signature, checked, not yet handed in.
 
     Args:
-        context: Where.
-        topic: Topic of the event.
+        file: The role's file as proposed.
+        data: Its bytes with the signature.
+    """
+
+    file: RoleFile
+    data: bytes
+
+
+def attachment(loaded: Loaded, block: SignatureBlock) -> Attachment:
+    """Add a signature to the payload that an event proposes, if it belongs there.
+
+    Args:
+        loaded: The event.
         block: The signature.
-        author: Author of the commit; the context's own if None.
 
     Raises:
         RefusedError: Reasons ``other-repository``, ``other-payload``, ``foreign-key``, ``bad-signature``.
-        NothingToDo: It is there already (reason ``already-signed``), or the event is merged.
-        PushRejected: Others pushed first, again and again.
+        NothingToDo: It is there already (reason ``already-signed``).
     """
-    return until_pushed(context.forge, lambda: _deliver_once(context, topic, block, author or context.author))
-
-
-def _deliver_once(context: Context, topic: str, block: SignatureBlock, author: Identity) -> Delivered:
-    loaded = load_event(context, topic)
-    if loaded.merged:
-        raise NothingToDo("is merged already", where=loaded.name)
     file = loaded.own.role(block.role) if block.role in {f.role for f in loaded.event.proposed} else None
     if file is None:
         raise RefusedError(
@@ -288,7 +291,52 @@ def _deliver_once(context: Context, topic: str, block: SignatureBlock, author: I
             where=f"{block.role} {block.version}",
             reason="other-repository",
         )
-    data = attach(file.data, block, candidates=candidates(loaded, file))
+    return Attachment(file, attach(file.data, block, candidates=candidates(loaded, file)))
+
+
+def deliver(
+    context: Context,
+    topic: str,
+    block: SignatureBlock,
+    author: Identity | None = None,
+    *,
+    trailers: Sequence[str] = (),
+    permit: Callable[[Loaded], None] = lambda loaded: None,
+) -> Delivered:
+    """Put a signature into an event: one commit that adds one signature (SPEC: Commands).
+
+    The signature counts while its payload is the proposed one, whatever else happened to the branch.
+
+    Args:
+        context: Where.
+        topic: Topic of the event.
+        block: The signature.
+        author: Author of the commit; the context's own if None.
+        trailers: Further trailers of the commit, each ``Name: value`` in one line.
+        permit: Asked with the event as it is when the commit is made; refuses by raising.
+
+    Raises:
+        RefusedError: Reasons ``other-repository``, ``other-payload``, ``foreign-key``, ``bad-signature``;
+            and whatever ``permit`` raises.
+        NothingToDo: It is there already (reason ``already-signed``), or the event is merged.
+        PushRejected: Others pushed first, again and again.
+    """
+
+    def attempt() -> Delivered:
+        loaded = load_event(context, topic)
+        permit(loaded)
+        return _deliver_once(context, loaded, block, author or context.author, trailers)
+
+    return until_pushed(context.forge, attempt)
+
+
+def _deliver_once(
+    context: Context, loaded: Loaded, block: SignatureBlock, author: Identity, trailers: Sequence[str]
+) -> Delivered:
+    if loaded.merged:
+        raise NothingToDo("is merged already", where=loaded.name)
+    attached = attachment(loaded, block)
+    file, data = attached.file, attached.data
     owner = _owner(loaded, file, block.keyid)
     files: dict[str, bytes | None] = {file.path: data}
     if file.role == "root":
@@ -296,17 +344,20 @@ def _deliver_once(context: Context, topic: str, block: SignatureBlock, author: I
     change = Proposal(
         files=files,
         message=f"Sign {file.role} {file.version} as {owner}\n\n"
-        f"Keyturn-Signature: {file.role} {file.version} {block.keyid}\n",
+        + "".join(
+            f"{trailer}\n"
+            for trailer in (f"{SIGNATURE_TRAILER}: {file.role} {file.version} {block.keyid}", *trailers)
+        ),
         author=author,
         when=context.now,
     )
-    commit = context.forge.propose(topic, change)
+    commit = context.forge.propose(loaded.topic, change)
     return Delivered(
         role=file.role,
         version=file.version,
         owner=owner,
         commit=commit,
-        status=status_of(load_event(context, topic)),
+        status=status_of(load_event(context, loaded.topic)),
     )
 
 

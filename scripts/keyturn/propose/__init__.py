@@ -11,7 +11,7 @@ from __future__ import annotations
 from keyturn.propose.drafting import Edits
 from keyturn.propose.renewal import Renewal, due, renew
 from keyturn.propose.targets import Earlier, Release, files, release
-from keyturn.propose.wish import Anew, PolicyChange, change, founding
+from keyturn.propose.wish import Anew, PolicyChange, change, founding, known_ids
 
 __all__ = [
     "Anew",
@@ -24,6 +24,7 @@ __all__ = [
     "due",
     "files",
     "founding",
+    "known_ids",
     "release",
     "renew",
 ]

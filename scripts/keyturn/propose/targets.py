@@ -63,6 +63,7 @@ class Release:
         length: Bytes of the archive.
         sha256: SHA-256 of the archive, hexadecimal.
         tree: Digest of the manifest of the installed tree, hexadecimal.
+        tagged: Whether each version has a directory of its own, as in releases of a code host.
     """
 
     app: str
@@ -71,12 +72,14 @@ class Release:
     length: int
     sha256: str
     tree: str
+    tagged: bool = False
 
     @property
     def path(self) -> str:
         """The target path; for people, it is never parsed for meaning."""
         suffix = f"-{self.platform}" if self.platform else ""
-        return f"{self.app}/{self.app}-{self.version}{suffix}.tar.gz"
+        directory = f"{self.app}-{self.version}" if self.tagged else self.app
+        return f"{directory}/{self.app}-{self.version}{suffix}.tar.gz"
 
     def target(self) -> TargetFile:
         """The target entry, with what the archive is in ``custom.user.keyturn``."""

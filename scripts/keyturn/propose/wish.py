@@ -77,9 +77,12 @@ class PolicyChange:
 class _Keys:
     """The proven keys by login, under the keyids that the metadata knows them by already."""
 
-    def __init__(self, keys: Mapping[str, Key], known: Mapping[str, Key]) -> None:
+    def __init__(
+        self, keys: Mapping[str, Key], known: Mapping[str, Key], ids: Mapping[str, int] | None
+    ) -> None:
         by_fingerprint = {key_fingerprint(key): key for key in known.values()}
         self._keys = {login.lower(): by_fingerprint.get(fingerprint(key), key) for login, key in keys.items()}
+        self._ids = {login.lower(): number for login, number in (ids or {}).items()}
         self._holders: dict[str, str] = {}
 
     def of(self, login: str) -> Key:
@@ -105,25 +108,28 @@ class _Keys:
         return Role([self.of(login).keyid for login in wanted.signers], wanted.threshold)
 
     def owners(self, wanted: RolePolicy) -> dict[str, Owner]:
-        return {self.of(login).keyid: Owner(login) for login in wanted.signers}
+        return {self.of(login).keyid: Owner(login, self._ids.get(login.lower())) for login in wanted.signers}
 
     def objects(self, keyids: Mapping[str, Owner]) -> dict[str, Key]:
         return {key.keyid: key for key in self._keys.values() if key.keyid in keyids}
 
 
-def founding(policy: Policy, keys: Mapping[str, Key], now: datetime) -> Edits:
+def founding(
+    policy: Policy, keys: Mapping[str, Key], now: datetime, *, ids: Mapping[str, int] | None = None
+) -> Edits:
     """Version 1 of every offline role.
 
     Args:
         policy: What is wanted.
         keys: A proven public key for each login that the policy names, and for ``online``.
         now: Time of the proposal, UTC.
+        ids: Numeric user ids by login, as far as the host knows them.
 
     Raises:
         UsageError: A key is missing (reason ``key-missing``).
         RefusedError: Two of them have one key (reason ``one-key-twice``).
     """
-    proven = _Keys(keys, {})
+    proven = _Keys(keys, {}, ids)
     root = _shape_root(Root(version=1), policy, proven)
     root.expires = expiry(now, policy.root.period.expires)
     targets = _shape_targets(Targets(version=1), policy, proven)
@@ -146,6 +152,7 @@ def change(
     event: State | None = None,
     used: Mapping[str, int] | None = None,
     taken: Taken | None = None,
+    ids: Mapping[str, int] | None = None,
 ) -> PolicyChange:
     """The next version of every role that a changed policy concerns.
 
@@ -157,6 +164,7 @@ def change(
         event: What the same event proposes already.
         used: Highest version of each role that was ever published, for names that come back.
         taken: Versions that other events have signatures for.
+        ids: Numeric user ids by login, for people whom main does not name yet.
 
     Raises:
         UsageError: A key is missing (reason ``key-missing``).
@@ -164,8 +172,10 @@ def change(
             ``one-key-twice``).
     """
     files: dict[str, bytes | None] = {}
-    root = _next_root(policy, keys, state, now, event)
-    targets = _next_targets(policy, keys, state, now, event, taken)
+    # Signed numbers outlast what a host says of a login today; those that are proposed already, its silence.
+    known = {**known_ids(event), **(ids or {}), **known_ids(state)}
+    root = _next_root(policy, keys, state, now, event, known)
+    targets = _next_targets(policy, keys, state, now, event, taken, known)
     for file, before in ((root, state.root), (targets, state.role("targets"))):
         if before is None or file.data != before.data:
             files[file.path] = file.data
@@ -179,11 +189,22 @@ def change(
     return PolicyChange(edits=files, anew=tuple(Anew(name, why) for name, why in anew.items()))
 
 
+def known_ids(state: State | None) -> dict[str, int]:
+    """The numeric user ids that a state's metadata gives, by lower-case login."""
+    owners = [owner for d in (state.delegations if state else ()) for owner in d.owners.values()]
+    return {owner.name.lower(): owner.id for owner in owners if owner.id is not None}
+
+
 def _next_root(
-    policy: Policy, keys: Mapping[str, Key], state: State, now: datetime, event: State | None
+    policy: Policy,
+    keys: Mapping[str, Key],
+    state: State,
+    now: datetime,
+    event: State | None,
+    ids: Mapping[str, int],
 ) -> RoleFile:
     before = role_file(state, "root")
-    proven = _Keys(keys, keys_of(before))
+    proven = _Keys(keys, keys_of(before), ids)
     signed = _shape_root(deepcopy(root_of(before)), policy, proven)
     if same_content(signed, root_of(before)):
         return before
@@ -200,9 +221,10 @@ def _next_targets(
     now: datetime,
     event: State | None,
     taken: Taken | None,
+    ids: Mapping[str, int],
 ) -> RoleFile:
     before = role_file(state, "targets")
-    proven = _Keys(keys, keys_of(before))
+    proven = _Keys(keys, keys_of(before), ids)
     signed = _shape_targets(deepcopy(targets_of(before)), policy, proven)
     if same_content(signed, targets_of(before)):
         return before

@@ -10,5 +10,6 @@ from __future__ import annotations
 
 from keyturn.trial.built_site import serve_directory, update_between
 from keyturn.trial.event import Outcome, try_event
+from keyturn.trial.stock_client import StockClient
 
-__all__ = ["Outcome", "serve_directory", "try_event", "update_between"]
+__all__ = ["Outcome", "StockClient", "serve_directory", "try_event", "update_between"]

@@ -18,16 +18,20 @@ from keyturn.trial.stock_client import Errand, StockClient, Stranded
 from keyturn.verify import Publication
 
 
-def update_between(previous: Tree | None, built: Tree, *, root: bytes, now: datetime) -> int:
+def update_between(
+    previous: Tree | None, built: Tree, *, root: bytes, now: datetime, releases: str = ""
+) -> int:
     """Let a stock client update to a tree, from what it held before and from root 1 alone.
 
-    Every target of the new tree that a client can find is downloaded and compared.
+    Every target of the new tree that a client can find is downloaded and compared; archives in releases of
+    the code host are only looked for.
 
     Args:
         previous: The tree that clients hold now; None at the first publication.
         built: The tree that would be published.
         root: Bytes of root 1.
         now: The client's clock, UTC.
+        releases: What is put in front of the paths of archives in releases; empty if there are none.
 
     Returns:
         How many targets the client downloaded in each run.
@@ -36,7 +40,7 @@ def update_between(previous: Tree | None, built: Tree, *, root: bytes, now: date
         RefusedError: The client refused (reason ``trial``).
         EnvironmentFault: The client cannot write its files.
     """
-    offered = Publication(site=Site(built), now=now, pinned="")
+    offered = Publication(site=Site(built), now=now, pinned="", releases=releases)
     errand = Errand.among(offered, dict.fromkeys(target.path for _, target in offered.all_targets()))
     with tempfile.TemporaryDirectory(prefix="keyturn-trial-") as scratch:
         base = Path(scratch)
