@@ -1,4 +1,4 @@
-"""Which repository and which remote a command works with."""
+"""Which repository and which remote a command works with, and which event a pull request is."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from keyturn.cli.remote import RemoteForge, open_remote
+from keyturn.cli.remote import (
+    PullRequestName,
+    RemoteForge,
+    open_pull_request,
+    open_remote,
+    pulled_topic,
+)
 from keyturn.errors import EnvironmentFault, UsageError
 from keyturn.git import Git, Identity
 
@@ -123,3 +129,147 @@ def test_a_branch_that_was_named_stays(remote: Git, tmp_path: Path) -> None:
         forge = RemoteForge(git, "origin", "trunk")
         forge.refresh()
         assert (forge.branch, forge.main()) == ("trunk", None)
+
+
+# Pull requests
+
+A, B = "a" * 40, "b" * 40
+REFS = {
+    "refs/heads/main": B,
+    "refs/heads/sign/release-1": A,
+    "refs/pull/5/head": A,
+    "refs/pull/5/merge": B,
+    "refs/pull/6/head": B,
+    "refs/pull/7/head": "c" * 40,
+}
+
+
+@pytest.mark.parametrize(
+    ("event", "name"),
+    [
+        ("5", PullRequestName(5, None, surely=False)),
+        ("#5", PullRequestName(5, None, surely=True)),
+        *(
+            (
+                f"https://github.com/o/r/pull/5{rest}",
+                PullRequestName(5, "https://github.com/o/r", surely=True),
+            )
+            for rest in ("", "/", "/files", "/commits/abc", "#issuecomment-1", "?w=1")
+        ),
+        (
+            "https://ghe.example:8443/o/r/pull/5",
+            PullRequestName(5, "https://ghe.example:8443/o/r", surely=True),
+        ),
+    ],
+)
+def test_a_pull_request_is_named_by_number_or_address(event: str, name: PullRequestName) -> None:
+    assert PullRequestName.parse(event) == name
+
+
+@pytest.mark.parametrize(
+    "event",
+    ["release-5", "sign/5", "05", "0", "-5", "5a", "5\n", "\u0665", "https://github.com/o/r/issues/5"],
+)
+def test_anything_else_is_a_topic(event: str) -> None:
+    assert PullRequestName.parse(event) is None
+
+
+def named(event: str) -> PullRequestName:
+    name = PullRequestName.parse(event)
+    assert name is not None
+    return name
+
+
+def test_a_pull_request_is_the_event_whose_tip_is_its_head() -> None:
+    assert pulled_topic(REFS, named("5"), "there") == "release-1"
+
+
+@pytest.mark.parametrize(
+    ("number", "reason", "told"),
+    [
+        ("#6", "not-an-event", "comes from main"),
+        ("#7", "not-an-event", "fork"),
+        ("#8", "no-pull-request", "no pull request 8"),
+    ],
+)
+def test_a_pull_request_that_is_no_event_is_told_why(number: str, reason: str, told: str) -> None:
+    with pytest.raises(UsageError, match=told) as refused:
+        pulled_topic(REFS, named(number), "there")
+    assert refused.value.reason == reason
+
+
+def test_a_number_without_a_pull_request_may_be_a_topic() -> None:
+    assert pulled_topic(REFS, named("8"), "there") is None
+
+
+def test_a_number_that_could_be_either_is_refused() -> None:
+    refs = {**REFS, "refs/heads/sign/5": B}
+    with pytest.raises(UsageError) as refused:
+        pulled_topic(refs, named("5"), "there")
+    assert refused.value.reason == "ambiguous-event"
+    assert pulled_topic(refs, named("#5"), "there") == "release-1"
+
+
+def test_an_event_called_like_its_own_pull_request_is_no_riddle() -> None:
+    refs = {"refs/heads/sign/5": A, "refs/pull/5/head": A}
+    assert pulled_topic(refs, named("5"), "there") == "5"
+
+
+def test_two_events_at_one_commit_are_not_guessed_between() -> None:
+    with pytest.raises(UsageError, match="name one of them"):
+        pulled_topic({**REFS, "refs/heads/sign/copy": A}, named("#5"), "there")
+
+
+def test_git_alone_says_which_event_a_pull_request_is(remote: Git, tmp_path: Path) -> None:
+    commit(remote, "main")
+    tip = remote.commit_tree(
+        remote.write_tree(None, {"b": b"b"}), [], "b", author=Identity("a", "a@a"), when=NOW
+    )
+    remote.run("update-ref", "refs/heads/sign/release-1", tip)
+    remote.run("update-ref", "refs/pull/5/head", tip)
+    with Git.open(clone(remote, tmp_path / "here")) as git:
+        assert RemoteForge(git, "origin").topic_of(named("#5")) == "release-1"
+
+
+GITHUB = "https://github.com/acme/updates"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [GITHUB, f"{GITHUB}.git", "git@github.com:acme/updates.git", "ssh://git@github.com/Acme/Updates"],
+)
+def test_in_a_clone_of_it_the_clone_s_own_remote_is_used(remote: Git, tmp_path: Path, address: str) -> None:
+    here = clone(remote, tmp_path / "here", address)
+    git, name = open_pull_request(here, "origin", GITHUB, tmp_path / "cache")
+    assert (git.directory, name) == (here, "origin")
+
+
+def test_another_remote_of_the_clone_will_do(remote: Git, tmp_path: Path) -> None:
+    here = clone(remote, tmp_path / "here", "git@github.com:me/updates.git")
+    subprocess.run(["git", "remote", "add", "upstream", GITHUB], cwd=here, check=True)
+    assert open_pull_request(here, "origin", GITHUB, tmp_path / "cache")[1] == "upstream"
+
+
+@pytest.mark.parametrize("in_a_clone", [True, False])
+def test_elsewhere_no_clone_is_needed(remote: Git, tmp_path: Path, in_a_clone: bool) -> None:
+    here = clone(remote, tmp_path / "here") if in_a_clone else tmp_path
+    git, name = open_pull_request(here, "origin", GITHUB, tmp_path / "cache")
+    assert (git.directory.parent, name) == (tmp_path / "cache", GITHUB)
+
+
+def test_an_address_given_as_remote_keeps_its_spelling(remote: Git, tmp_path: Path) -> None:
+    here = clone(remote, tmp_path / "here")
+    ssh = "ssh://git@github.com/acme/updates"
+    git, name = open_pull_request(here, ssh, GITHUB, tmp_path / "cache")
+    assert (git.directory, name) == (here, ssh)
+
+
+def test_a_broken_repository_is_no_reason_to_go_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(directory: Path) -> Git:
+        raise EnvironmentFault("git is too old", reason="git-version")
+
+    monkeypatch.setattr(Git, "open", broken)
+    with pytest.raises(EnvironmentFault, match="too old"):
+        open_pull_request(tmp_path, "origin", GITHUB, tmp_path / "cache")

@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 import pytest
 
+from keyturn.cli.digest import read_digest
 from keyturn.cli.output import Output
-from keyturn.cli.session import Globals, Session, read_digest
+from keyturn.cli.session import Globals, Session
 from keyturn.errors import UsageError
 from keyturn.signing import new_key, write_key_file
 

@@ -538,3 +538,40 @@ def test_what_is_recorded_is_read_back(
         remote.record(role, version, digest, when=NOW, event=event, despite=DESPITE)
 
     assert {(e.role, e.version, e.payload_sha256) for e in remote.ledger()} == {item[:3] for item in signed}
+
+
+# One repository by two transports
+
+
+def both(tmp_path: Path) -> tuple[PinnedRemote, PinnedRemote]:
+    home = SignerHome(tmp_path)
+    return home.remote("git@example.org:acme/updates.git"), home.remote("https://example.org/acme/updates")
+
+
+def test_a_pin_holds_by_ssh_and_by_https(tmp_path: Path) -> None:
+    ssh, https = both(tmp_path)
+    pinned = ssh.write_pin(root_file())
+    assert https.pin() == pinned
+    assert refusal(lambda: https.write_pin(root_file(days=1))).reason == "other-root"
+    assert https.write_pin(root_file()) == pinned
+
+
+def test_another_transport_is_no_way_around_the_ledger(tmp_path: Path) -> None:
+    ssh, https = both(tmp_path)
+    record(ssh, FIRST)
+    assert refusal(lambda: record(https, SECOND)).reason == "ledger"
+    assert refusal(lambda: https.check("targets", 2, SECOND)).reason == "ledger"
+    https.check("targets", 2, FIRST)
+
+
+def test_another_transport_cannot_take_the_signer_back(tmp_path: Path) -> None:
+    ssh, https = both(tmp_path)
+    ssh.note_seen({"targets": 3})
+    assert refusal(lambda: https.check_seen("targets", 2)).reason == "went-back"
+    https.check_seen("targets", 3)
+
+
+def test_another_repository_of_the_host_has_a_memory_of_its_own(tmp_path: Path) -> None:
+    home = SignerHome(tmp_path)
+    home.remote("git@example.org:acme/updates.git").write_pin(root_file())
+    assert home.remote("https://example.org/acme/other").pin() is None

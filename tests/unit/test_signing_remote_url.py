@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keyturn.errors import UsageError
-from keyturn.signing import normalise_url
+from keyturn.signing import normalise_url, same_repository
+from keyturn.signing.remote_url import other_spellings
 
 
 @pytest.mark.parametrize(
@@ -126,3 +127,39 @@ def test_normalising_twice_changes_nothing(url: str) -> None:
     except UsageError:
         return
     assert normalise_url(normal) == normal
+
+
+@pytest.mark.parametrize(
+    ("normal", "others"),
+    [
+        ("https://h/o/r", ("ssh://h/o/r",)),
+        ("ssh://h/o/r", ("https://h/o/r",)),
+        ("https://h:8443/o/r", ()),
+        ("http://h/o/r", ()),
+        ("file:///o/r", ()),
+        ("https://h", ()),
+    ],
+)
+def test_ssh_and_https_are_two_ways_to_one_place(normal: str, others: tuple[str, ...]) -> None:
+    assert other_spellings(normal) == others
+
+
+@pytest.mark.parametrize(
+    ("other", "same"),
+    [
+        ("git@github.com:acme/updates.git", True),
+        ("https://me:pw@github.com/Acme/Updates.git", True),
+        ("https://github.com/acme/other", False),
+        ("https://github.com.evil.example/acme/updates", False),
+        ("https://github.com:8443/acme/updates", False),
+        ("/srv/github.com/acme/updates", False),
+    ],
+)
+def test_an_address_leads_to_the_same_repository_or_not(other: str, same: bool) -> None:
+    assert same_repository("https://github.com/acme/updates", other) is same
+    assert same_repository(other, "https://github.com/acme/updates") is same
+
+
+def test_a_local_path_is_the_same_only_as_itself() -> None:
+    assert same_repository("/srv/up.git", "file:///srv/up")
+    assert not same_repository("/srv/up", "/srv/UP")

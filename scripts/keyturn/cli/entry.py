@@ -44,6 +44,12 @@ COMMANDS = (
         "keyturn.cli.commands.client",
         "client",
     ),
+    Entry(
+        "doctor",
+        "whether the repository on GitHub is still set up as it should be",
+        "keyturn.cli.commands.doctor",
+        "doctor",
+    ),
     Entry("demo", "watch all of it happen on this machine", "keyturn.cli.commands.demo", "demo"),
 )
 

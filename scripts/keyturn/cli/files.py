@@ -61,5 +61,17 @@ def write_new_file(path: Path, text: str) -> None:
         raise EnvironmentFault(f"cannot be written: {_why(error)}", where=str(path)) from error
 
 
+def make_directory(path: Path) -> None:
+    """Make a directory, and those above it; one that is there will do.
+
+    Raises:
+        EnvironmentFault: It cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:
+        raise EnvironmentFault(f"cannot be made: {_why(error)}", where=str(path)) from error
+
+
 def _why(error: Exception) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error)

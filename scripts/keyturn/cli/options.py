@@ -9,8 +9,10 @@ from typing import TypeVar
 
 import click
 
+from keyturn import __version__
+from keyturn.cli.digest import read_digest
 from keyturn.cli.output import Result
-from keyturn.cli.session import Session, read_digest
+from keyturn.cli.session import Session
 
 Request = TypeVar("Request")
 
@@ -46,6 +48,30 @@ def _digest(ctx: click.Context, parameter: click.Parameter, value: str | None) -
 event = click.argument("event")
 only_event = click.argument("event", required=False)
 """An event that need not be named where there is only one."""
+
+github = click.option(
+    "--github",
+    metavar="URL",
+    help="Address of the REST interface, for a GitHub server that is known neither by name nor by GH_HOST.",
+)
+
+action = click.option(
+    "--action",
+    metavar="OWNER/REPOSITORY@COMMIT",
+    help="The actions that the workflows use.  [default: those of this release]",
+)
+action_version = click.option(
+    "--action-version",
+    default=f"v{__version__}",
+    show_default=True,
+    metavar="VERSION",
+    help="What that commit is called, for the comment beside it.",
+)
+set_secret = click.option(
+    "--set-secret",
+    is_flag=True,
+    help="Send the online key from its environment variable to the environment's secret, sealed.",
+)
 
 key = click.option("--key", metavar="URI", help="Your key; else those of config.toml are tried in order.")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -12,18 +12,19 @@ from typing import TYPE_CHECKING
 import click
 
 from keyturn.cli.clock import time_of
+from keyturn.cli.digest import ROOT_VARIABLE, read_digest
 from keyturn.cli.lines import verdict, warn
 from keyturn.cli.output import Output
 from keyturn.cli.text import escape
 from keyturn.errors import KeyturnError, UsageError
 
 if TYPE_CHECKING:
+    from keyturn.cli.code_host import CodeHost
     from keyturn.flow.context import Context
     from keyturn.git import Git
     from keyturn.signing import KeySigner, SignerHome
 
 CONFIG_VARIABLE = "KEYTURN_CONFIG_DIR"
-ROOT_VARIABLE = "KEYTURN_ROOT"
 _NOT_THERE = frozenset({"key-missing", "no-agent", "agent-empty"})
 """Reasons for which a key is passed over where there may be others."""
 
@@ -85,10 +86,13 @@ class Session:
 
         return SignerHome(Path(platformdirs.user_config_dir("keyturn", appauthor=False)))
 
-    def context(self, *, root_digest: str | None = None, branch: str | None = None) -> Context:
+    def context(
+        self, *, event: str | None = None, root_digest: str | None = None, branch: str | None = None
+    ) -> Context:
         """What every use case needs.
 
         Args:
+            event: The event named on the command line; the address of a pull request also names the remote.
             root_digest: The one given on the command line.
             branch: The branch that holds what was decided, where it is known.
 
@@ -98,32 +102,67 @@ class Session:
         """
         import platformdirs
 
-        from keyturn.cli.remote import RemoteForge, open_remote
+        from keyturn.cli.remote import PullRequestName, RemoteForge, open_pull_request, open_remote
         from keyturn.cli.render import left_behind
         from keyturn.flow.context import Context
 
         cache = Path(platformdirs.user_cache_dir("keyturn", appauthor=False)) / "remotes"
-        git, remote = open_remote(self.options.directory, self.options.remote, cache)
+        pull = PullRequestName.parse(event) if event is not None else None
+        if pull is not None and pull.repository is not None:
+            git, remote = open_pull_request(
+                self.options.directory, self.options.remote, pull.repository, cache
+            )
+        else:
+            git, remote = open_remote(self.options.directory, self.options.remote, cache)
         self._repositories.append(git)
+        forge = RemoteForge(git, remote, branch)
         return Context(
-            forge=RemoteForge(git, remote, branch),
+            forge=forge,
             home=self.home,
             now=self.now,
             author=git.identity(),
             root_digest=self.root_digest(root_digest),
             announce=lambda names: self.output.show(left_behind(names)),
+            identify=lambda logins: self._identified(forge.url, logins),
         )
 
-    def topic(self, context: Context, event: str | None) -> str:
-        """The topic of the event named, or of the only open one.
+    def code_host(self, context: Context, *, api: str | None = None) -> CodeHost | None:
+        """The code host that the remote is on; None for a plain git remote.
+
+        Args:
+            context: Where.
+            api: Address of its REST interface, if the person named it.
 
         Raises:
-            UsageError: None is named, and there is not exactly one open event.
+            UsageError: ``api`` is no such address.
         """
+        from keyturn.cli.code_host import find_code_host
+
+        return find_code_host(context.forge.url, self.environment, api=api)
+
+    def _identified(self, url: str, logins: Sequence[str]) -> Mapping[str, int]:
+        from keyturn.cli.code_host import find_code_host
+        from keyturn.flow.context import identify_by
+
+        code_host = find_code_host(url, self.environment)
+        return identify_by(code_host.host())(logins) if code_host else {}
+
+    def topic(self, context: Context, event: str | None) -> str:
+        """The topic of the event named, also as a pull request, or of the only open one.
+
+        Raises:
+            UsageError: None is named, and there is not exactly one open event; or the pull request is no
+                signing event.
+        """
+        from keyturn.cli.remote import PullRequestName, RemoteForge
         from keyturn.flow.context import only_topic
 
         if event is None:
             context.forge.refresh()
+            return only_topic(context, event)
+        pull = PullRequestName.parse(event)
+        if pull is not None and isinstance(context.forge, RemoteForge):
+            event = context.forge.topic_of(pull) or event
         return only_topic(context, event)
 
     def root_digest(self, given: str | None) -> str | None:
@@ -133,6 +172,25 @@ class Session:
             UsageError: What the variable holds is none (reason ``bad-digest``).
         """
         return given or read_digest(self.environment.get(ROOT_VARIABLE) or None, where=ROOT_VARIABLE)
+
+    def secret(self, name: str | None) -> str:
+        """The online key as text, for the person who wants it sent to the code host.
+
+        Args:
+            name: The environment variable that holds it; None if the key is elsewhere.
+
+        Raises:
+            UsageError: It is not there (reason ``no-secret``).
+        """
+        value = self.environment.get(name) if name else None
+        if not value:
+            raise UsageError(
+                f"there is no {name} to send" if name else "the online key is in no environment variable",
+                where="--set-secret",
+                todo="Put the key's PEM text there, or leave out --set-secret.",
+                reason="no-secret",
+            )
+        return value
 
     def signer(self, uri: str) -> KeySigner:
         """Open a private key, asking for its passphrase if need be and possible.
@@ -187,29 +245,3 @@ class Session:
             )
             self._passphrases[uri] = asked
         return self._passphrases[uri]
-
-
-def read_digest(text: str | None, *, where: str) -> str | None:
-    """A SHA-256 digest as people copy it: 64 hexadecimal digits, in groups or not.
-
-    Args:
-        text: What was given; None stays None.
-        where: The option or variable, for messages.
-
-    Raises:
-        UsageError: It is no such digest (reason ``bad-digest``).
-    """
-    if text is None:
-        return None
-    digits = "".join(text.split()).lower()
-    if len(digits) != _DIGITS or not set(digits) <= set("0123456789abcdef"):
-        raise UsageError(
-            "is not a SHA-256 digest",
-            where=where,
-            todo="Give all 64 hexadecimal digits.",
-            reason="bad-digest",
-        )
-    return digits
-
-
-_DIGITS = 64

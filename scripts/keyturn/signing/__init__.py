@@ -21,7 +21,7 @@ from keyturn.signing.keys import (
     write_key_file,
 )
 from keyturn.signing.ledger import DESPITE, LedgerEntry, Pin, PinnedRemote, SignerHome
-from keyturn.signing.remote_url import normalise_url
+from keyturn.signing.remote_url import normalise_url, same_repository
 
 __all__ = [
     "DESPITE",
@@ -47,6 +47,7 @@ __all__ = [
     "public_pem",
     "read_member",
     "render",
+    "same_repository",
     "sign_payload",
     "write_key_file",
 ]

@@ -25,7 +25,7 @@ from typing import Any, TypeVar
 from keyturn.errors import EnvironmentFault, RefusedError
 from keyturn.signing import durable
 from keyturn.signing.config import Config, parse_config
-from keyturn.signing.remote_url import normalise_url
+from keyturn.signing.remote_url import normalise_url, other_spellings
 from keyturn.state import MetadataError, RoleFile
 
 DESPITE = "sign a second payload"
@@ -104,8 +104,15 @@ class SignerHome:
             UsageError: Not a URL or path (reason ``bad-url``).
         """
         normal = normalise_url(url, base=base)
+        return PinnedRemote(
+            url=normal,
+            directory=self._place(normal),
+            others=tuple(PinnedRemote(each, self._place(each)) for each in other_spellings(normal)),
+        )
+
+    def _place(self, normal: str) -> Path:
         name = hashlib.sha256(normal.encode("utf-8", "surrogatepass")).hexdigest()
-        return PinnedRemote(url=normal, directory=self.directory / "pins" / name)
+        return self.directory / "pins" / name
 
     def pinned_to(self, digest: str) -> tuple[PinnedRemote, ...]:
         """Every remote that is pinned to a root, for several addresses may lead to one repository.
@@ -130,13 +137,18 @@ class SignerHome:
 class PinnedRemote:
     """Pin, highest versions seen, and ledger of one remote.
 
+    What was remembered of the same repository under another transport's URL holds here too: whoever chooses
+    the URL must not choose what is remembered.
+
     Args:
         url: Its normalised URL, for messages.
         directory: Where its three files are.
+        others: The same repository by other transports.
     """
 
     url: str
     directory: Path
+    others: tuple[PinnedRemote, ...] = ()
 
     def pin(self) -> Pin | None:
         """The pinned root; None if this remote has none.
@@ -144,7 +156,11 @@ class PinnedRemote:
         Raises:
             RefusedError: The file is damaged (reason ``damaged``).
         """
-        return self._load("root.json", _parse_pin, None)
+        for each in (self, *self.others):
+            pin = each._load("root.json", _parse_pin, None)
+            if pin is not None:
+                return pin
+        return None
 
     def write_pin(self, root: bytes) -> Pin:
         """Pin root 1, once and for all.
@@ -193,7 +209,7 @@ class PinnedRemote:
         Raises:
             RefusedError: It went back (reason ``went-back``), or the file is damaged.
         """
-        highest = self.seen().get(role, 0)
+        highest = max(each.seen().get(role, 0) for each in (self, *self.others))
         if version < highest:
             raise RefusedError(
                 f"the role {role} went back from version {highest}, which was seen here before, to {version}",
@@ -238,7 +254,12 @@ class PinnedRemote:
         Raises:
             RefusedError: Another payload was signed before (reason ``ledger``), or the file is damaged.
         """
-        earlier = [entry for entry in self.ledger() if (entry.role, entry.version) == (role, version)]
+        earlier = [
+            entry
+            for each in (self, *self.others)
+            for entry in each.ledger()
+            if (entry.role, entry.version) == (role, version)
+        ]
         if not earlier or despite == DESPITE or any(entry.payload_sha256 == digest for entry in earlier):
             return
         signed = "; ".join(

@@ -12,7 +12,6 @@ from keyturn.cli.files import read_file
 from keyturn.cli.output import Result
 from keyturn.cli.session import Session
 from keyturn.errors import UsageError
-from keyturn.flow.context import topic_of
 from keyturn.signing import find_blocks
 
 _MAX_TEXT = 1_000_000
@@ -32,4 +31,5 @@ def attach(session: Session, event: str, file: Path) -> Result:
             todo="Give the text that `keyturn sign --out` wrote, whole.",
             reason="no-block",
         )
-    return handed_in(hand_in(session, session.context(), topic_of(event), blocks))
+    context = session.context(event=event)
+    return handed_in(hand_in(session, context, session.topic(context, event), blocks))

@@ -11,7 +11,6 @@ from keyturn.cli.lines import Level
 from keyturn.cli.output import Result
 from keyturn.cli.session import Session
 from keyturn.flow import events
-from keyturn.flow.context import topic_of
 
 
 @click.command()
@@ -22,9 +21,9 @@ def status(session: Session, event: str | None) -> Result:
 
     The exit code is that of the event's state; of several events, that of the one furthest from done.
     """
-    context = session.context()
+    context = session.context(event=event)
     if event is not None:
-        one = events.status(context, topic_of(event))
+        one = events.status(context, session.topic(context, event))
         return Result(render.status(one), one.to_dict(), one.state.exit_code)
     found = events.statuses(context)
     return Result(
@@ -39,7 +38,7 @@ def status(session: Session, event: str | None) -> Result:
 @click.pass_obj
 def diff(session: Session, event: str | None) -> Result:
     """Show what an event changes in what is signed; what moves trust is marked with !!."""
-    context = session.context()
+    context = session.context(event=event)
     one = events.status(context, session.topic(context, event))
     return Result(
         lines=tuple(replace(text, level=Level.VERDICT) for text in render.changes(one.differences)),

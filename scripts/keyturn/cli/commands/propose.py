@@ -8,12 +8,14 @@ from pathlib import Path
 import click
 
 from keyturn.cli import options, render
+from keyturn.cli.announcing import announce_event
 from keyturn.cli.files import read_file
 from keyturn.cli.lines import good, line, strong, verdict
 from keyturn.cli.output import Result
 from keyturn.cli.session import Session
 from keyturn.errors import UsageError
 from keyturn.flow import changing, proposing
+from keyturn.flow.context import Context
 
 _MAX_FILE = 2_000_000_000
 _MAX_POLICY = 1_000_000
@@ -37,7 +39,8 @@ def release(session: Session, app: str, version: str, directory: Path, platform:
     """Propose VERSION of APP: a reproducible archive of what lies in DIR."""
     if not directory.is_dir():
         raise UsageError("is not a directory", where=str(directory), reason="no-directory")
-    return _proposed(proposing.release(session.context(), app, version, directory, platform))
+    context = session.context()
+    return _proposed(session, context, proposing.release(context, app, version, directory, platform))
 
 
 @propose.command()
@@ -52,7 +55,8 @@ def files(session: Session, files: tuple[str, ...], removed: tuple[str, ...], to
     added = dict(_pair(text) for text in files)
     if len(added) < len(files) or set(added) & set(removed):
         raise UsageError("a target path is named twice", where="propose files")
-    return _proposed(proposing.files(session.context(), added, removed, topic))
+    context = session.context()
+    return _proposed(session, context, proposing.files(context, added, removed, topic))
 
 
 @propose.command()
@@ -65,10 +69,11 @@ def policy(session: Session, file: Path | None, topic: str) -> Result:
     While somebody's key is missing the event waits for them to join it.
     """
     text = read_file(file, _MAX_POLICY) if file else None
-    made = changing.policy(session.context(), text, topic)
+    context = session.context()
+    made = changing.policy(context, text, topic)
     if made.missing:
-        return _waits_for(made)
-    result = _proposed(made.proposed)
+        return _waits_for(session, context, made)
+    result = _proposed(session, context, made.proposed)
     why = [line(f"also: {anew.role}, because {anew.why}") for anew in made.anew]
     return Result(
         lines=(*why, *result.lines),
@@ -76,11 +81,13 @@ def policy(session: Session, file: Path | None, topic: str) -> Result:
     )
 
 
-def _waits_for(made: changing.PolicyProposed) -> Result:
+def _waits_for(session: Session, context: Context, made: changing.PolicyProposed) -> Result:
     event = f"sign/{made.proposed.topic}"
+    announced = announce_event(session, context, made.proposed.topic)
     return Result(
         lines=(
             verdict(good("proposed:"), f" {event}, waits for the keys of {', '.join(made.missing)}"),
+            *announced.lines,
             *(
                 line(
                     strong("next: "),
@@ -89,7 +96,13 @@ def _waits_for(made: changing.PolicyProposed) -> Result:
                 for login in made.missing
             ),
         ),
-        document={"event": event, "roles": [], "targets": [], "missing-keys": list(made.missing)},
+        document={
+            "event": event,
+            "roles": [],
+            "targets": [],
+            "missing-keys": list(made.missing),
+            **announced.to_dict(),
+        },
     )
 
 
@@ -98,7 +111,8 @@ def _waits_for(made: changing.PolicyProposed) -> Result:
 @click.pass_obj
 def renew(session: Session, roles: tuple[str, ...]) -> Result:
     """Propose the next version of every role that is about to expire, with the same content."""
-    results = [_proposed(made) for made in changing.renew(session.context(), roles)]
+    context = session.context()
+    results = [_proposed(session, context, made) for made in changing.renew(context, roles)]
     return Result(
         lines=tuple(text for result in results for text in result.lines),
         document={"events": [result.document for result in results]},
@@ -112,12 +126,14 @@ def _pair(text: str) -> tuple[str, bytes]:
     return path, read_file(Path(file), _MAX_FILE)
 
 
-def _proposed(made: proposing.Proposed) -> Result:
+def _proposed(session: Session, context: Context, made: proposing.Proposed) -> Result:
     roles = render.named_roles(made.roles)
+    announced = announce_event(session, context, made.topic)
     return Result(
         lines=(
             *(line(f"target: {path}") for path in made.targets),
             verdict(good("proposed:"), f" sign/{made.topic}, to be signed: {roles}"),
+            *announced.lines,
             line(strong("next: "), f"the signers run: keyturn sign {shlex.quote(made.topic)}"),
         ),
         document={
@@ -125,5 +141,6 @@ def _proposed(made: proposing.Proposed) -> Result:
             "roles": [{"role": name, "version": version} for name, version in made.roles],
             "targets": list(made.targets),
             "left-behind": list(made.left_behind),
+            **announced.to_dict(),
         },
     )

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
 
 from keyturn.cli import options, render
+from keyturn.cli.announcing import announce_event
 from keyturn.cli.delivery import describe, hand_in, handed_in
+from keyturn.cli.digest import read_digest
 from keyturn.cli.files import require_absent, write_new_file
 from keyturn.cli.lines import good, line, strong, verdict
 from keyturn.cli.output import Result
-from keyturn.cli.session import Session, read_digest
+from keyturn.cli.session import Session
 from keyturn.cli.text import escape
 from keyturn.errors import KeyturnError, NothingToDo, PendingError, RefusedError, UsageError
-from keyturn.flow.context import Context, Loaded, load_event, only_topic, require_pin
+from keyturn.flow.context import Context, Loaded, load_event, require_pin
 from keyturn.flow.signing import (
     Preparation,
     export,
@@ -84,9 +86,11 @@ def sign(session: Session, request: Request) -> Result:
             request.source, session.home, session.now, session.root_digest(request.root_digest)
         )
         return _to_file(_turned(session, loaded, request), request)
-    context = session.context(root_digest=request.root_digest)
-    context.forge.refresh()
-    loaded = load_event(context, only_topic(context, request.event))
+    context = session.context(event=request.event, root_digest=request.root_digest)
+    topic = session.topic(context, request.event)
+    if request.event is not None:
+        context.forge.refresh()
+    loaded = load_event(context, topic)
     if request.export is not None:
         return _exported(loaded, request.export)
     turned = _turned(session, loaded, request)
@@ -242,4 +246,8 @@ def _pushed(session: Session, context: Context, turned: _Turned) -> Result:
         if loaded.event.founding and (block.role, block.version) == ("root", 1):
             remember_root(turned.prepared, session.home)
 
-    return handed_in(hand_in(session, context, loaded.topic, turned.blocks, pin_founded))
+    handed = handed_in(hand_in(session, context, loaded.topic, turned.blocks, pin_founded))
+    announced = announce_event(session, context, loaded.topic)
+    return replace(
+        handed, lines=(*handed.lines, *announced.lines), document={**handed.document, **announced.to_dict()}
+    )
