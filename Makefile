@@ -20,10 +20,11 @@ ITSELF      := --no-deps --no-build-isolation
 PACKAGE   := $(shell find scripts/keyturn -type f -not -name '*.pyc')
 ACTIONS   := $(wildcard action.yml action/*/action.yml)
 WORKFLOWS := $(wildcard workflows/*.yml .github/workflows/*.yml)
-SHELLS    := .ci/run requirements/relock tests/setup-system
+SHELLS    := .ci/run requirements/relock scripts/bootstrap tests/setup-system
 
 DEV  := .venv/.installed
 DEMO := .venv-demo/.installed
+MUTATION := .venv-mutation/.packages
 UV   := .venv-lock/bin/uv
 
 # $(call new-venv,DIR,REQUIREMENTS): from nothing each time, so that a dropped dependency is really gone.
@@ -81,7 +82,7 @@ ifneq ($(WORKFLOWS),)
 endif
 ifneq ($(ACTIONS)$(WORKFLOWS),)
 	@echo "==> zizmor"
-	@.venv/bin/zizmor --offline --persona pedantic --quiet $(ACTIONS) $(WORKFLOWS)
+	@.venv/bin/zizmor --offline --persona auditor --quiet $(ACTIONS) $(WORKFLOWS)
 endif
 	@echo "==> shellcheck"
 	@shellcheck $(SHELLS)
@@ -102,6 +103,12 @@ bench: $(DEV)  ## measure, and rewrite docs/BENCHMARKS.md
 	@echo "==> benchmarks"
 	@.venv/bin/python tests/bench/run.py
 
+.PHONY: mutation
+mutation: $(MUTATION)  ## how many mutants of verify/ and signing/ the tests kill; docs/mutation.md (FILES=..., FRESH=1)
+	@echo "==> mutation testing of verify/ and signing/, with what earlier runs found out (.mutation)"
+	@HYPOTHESIS_PROFILE=mutation nice .venv-mutation/bin/python tests/mutation/run.py \
+	    --workers $(WORKERS) $(if $(FRESH),--fresh) $(FILES)
+
 ##@ Look after it
 
 .PHONY: lock
@@ -115,7 +122,7 @@ system:
 .PHONY: clean
 clean:  ## remove environments, caches and what a build leaves behind
 	@echo "==> clean"
-	@rm -rf .venv .venv-demo .venv-lock .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf .venv .venv-demo .venv-lock .venv-mutation .mutation .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	@rm -rf .coverage .coverage.* htmlcov build dist tests/js/node_modules
 	@find action scripts tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -138,10 +145,13 @@ $(DEV): .venv/.packages pyproject.toml
 .venv-demo/.packages: requirements/repo.txt
 	$(call new-venv,.venv-demo,$<)
 
-$(DEMO): .venv-demo/.packages pyproject.toml README.md LICENSE $(PACKAGE)
+$(DEMO): .venv-demo/.packages pyproject.toml README.md LICENSE $(PACKAGE) $(WORKFLOWS)
 	@echo "==> .venv-demo: keyturn, as a user would install it"
 	@.venv-demo/bin/python $(PIP_INSTALL) $(ITSELF) --force-reinstall .
 	@touch $@
+
+.venv-mutation/.packages: requirements/mutation.txt
+	$(call new-venv,.venv-mutation,$<)
 
 .venv-lock/.packages: requirements/lock.txt
 	$(call new-venv,.venv-lock,$<)

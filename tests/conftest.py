@@ -7,13 +7,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 # No deadline anywhere: two busy cores make honest tests slow now and then.
 settings.register_profile("local", max_examples=50, deadline=None)
 # The same examples on each run: what continuous integration finds can be found again.
 settings.register_profile("ci", max_examples=50, deadline=None, derandomize=True, print_blob=True)
 settings.register_profile("thorough", max_examples=2000, deadline=None)
+
+# A mutant that a few examples do not find is no find of this test; nobody reads what was shrunk.
+settings.register_profile(
+    "mutation",
+    max_examples=6,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=(Phase.explicit, Phase.generate),
+)
 
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "local"))
 
