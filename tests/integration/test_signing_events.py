@@ -9,7 +9,7 @@ import pytest
 
 from integration.team import NOW, Team, days
 from keyturn.errors import NothingToDo, PendingError, RefusedError, UsageError
-from keyturn.flow import events, proposing, signing
+from keyturn.flow import events, proposing, publishing, signing
 from keyturn.flow.context import load_event
 from keyturn.forge import Proposal
 from keyturn.git import Identity
@@ -248,6 +248,27 @@ def test_what_was_changed_on_the_stick_is_refused(proposed: Team, tmp_path: Path
     carried = signing.read_export(tmp_path / "stick", alice.context.home, NOW, None)
     with pytest.raises(RefusedError, match="KT305"):
         signing.prepare(carried, alice.context.home, alice.key)
+
+
+def test_the_stick_carries_what_others_signed_and_what_clients_were_given(
+    proposed: Team, tmp_path: Path
+) -> None:
+    """An air-gapped machine judges by the same as any other: burned versions, and versions that are out."""
+    alice, bob = proposed.person("alice"), proposed.person("bob")
+    publishing.publish(proposed.publisher(), tmp_path / "site", [proposed.online])
+    proposing.release(bob.context, "hello", "2.0", proposed.bundle("2.0"))
+    bob.sign("release-hello-2.0")
+    alice.context.forge.refresh()
+    here = load_event(alice.context, TOPIC)
+    signing.export(here, tmp_path / "stick")
+
+    carried = signing.read_export(tmp_path / "stick", alice.context.home, NOW, None)
+
+    assert carried.event.published == here.event.published
+    assert carried.event.published["targets"] == 1
+    assert carried.event.burned == here.event.burned
+    assert list(carried.event.burned) == ["targets"]
+    assert carried.judge().findings == here.judge().findings
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"format": 2, "topic": "x", "url": "y"}'])

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from keyturn.errors import RefusedError, UsageError
-from keyturn.flow.elsewhere import burned_elsewhere, published_site, published_versions
+from keyturn.flow.elsewhere import Outside, burned_elsewhere, proven_site, published_versions
 from keyturn.forge import EVENT_PREFIX
 from keyturn.forge.host import Host
 from keyturn.forge.local import LocalForge
@@ -84,6 +84,7 @@ class Loaded:
         own: The event's own tree, before the merge with ``main``.
         merged: Whether it is part of ``main`` already.
         published: What clients were given last, proven; None if there is none, or it is not known here.
+        outside: What lies beside it, as far as that is known here.
     """
 
     topic: str
@@ -92,6 +93,7 @@ class Loaded:
     own: State
     merged: bool
     published: Publication | None = None
+    outside: Outside | None = None
 
     @property
     def name(self) -> str:
@@ -149,14 +151,18 @@ def load_event(context: Context, topic: str) -> Loaded:
         merged=forge.is_merged(topic),
     )
     pinned = pinned_digest(context.remembered, context.root_digest)
-    loaded = assemble(source, pinned, context.now)
-    published = published_site(forge, pinned, context.now)
+    return surrounded(assemble(source, pinned, context.now), Outside.of(forge, topic))
+
+
+def surrounded(loaded: Loaded, outside: Outside) -> Loaded:
+    """The same event, judged with what lies beside it: what was published, and what others signed."""
+    published = proven_site(outside.site, loaded.event.pinned, loaded.event.now)
     event = replace(
         loaded.event,
         published=published_versions(published),
-        burned=burned_elsewhere(forge, topic, loaded.event.baseline),
+        burned=burned_elsewhere(outside.others, loaded.event.baseline),
     )
-    return replace(loaded, event=event, published=published)
+    return replace(loaded, event=event, published=published, outside=outside)
 
 
 @dataclass(frozen=True, slots=True)

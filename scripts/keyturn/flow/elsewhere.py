@@ -3,16 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from tuf.api.metadata import Snapshot
 
 from keyturn.forge import PUBLISHED, Forge
 from keyturn.state import METADATA, ONLINE_ROLES, Site, State
+from keyturn.tree import Tree
 from keyturn.verify import Burned, Publication, count, errors, verify_published
 
 EXPIRED = "KT211"
 """The one finding that what was published may have: it only grew old."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What lies beside an event in its repository, unproven.
+
+    Args:
+        site: The site as it was published last; empty if there is none.
+        others: The trees of all other events.
+    """
+
+    site: Tree
+    others: tuple[Tree, ...]
+
+    @classmethod
+    def of(cls, forge: Forge, topic: str) -> Outside:
+        """What a remote has beside one event.
+
+        Args:
+            forge: The remote, refreshed.
+            topic: The event that is looked at.
+        """
+        others = tuple(forge.tree(tip) for other, tip in forge.events().items() if other != topic)
+        return cls(site=forge.tree(forge.branch_tip(PUBLISHED)), others=others)
 
 
 def published_site(forge: Forge, pinned: str | None, now: datetime) -> Publication | None:
@@ -23,7 +49,18 @@ def published_site(forge: Forge, pinned: str | None, now: datetime) -> Publicati
         pinned: Root digest that is trusted.
         now: The time, UTC.
     """
-    site = Site(forge.tree(forge.branch_tip(PUBLISHED)))
+    return proven_site(forge.tree(forge.branch_tip(PUBLISHED)), pinned, now)
+
+
+def proven_site(tree: Tree, pinned: str | None, now: datetime) -> Publication | None:
+    """A site's metadata; None unless it verifies from the pin, but for its age.
+
+    Args:
+        tree: The site; its targets are not looked at.
+        pinned: Root digest that is trusted.
+        now: The time, UTC.
+    """
+    site = Site(tree)
     if pinned is None or site.empty:
         return None
     publication = Publication(site=site, now=now, pinned=pinned, check_targets=False)
@@ -45,21 +82,18 @@ def published_versions(published: Publication | None) -> Mapping[str, int]:
     return {**versions, "root": root.version} if root else versions
 
 
-def burned_elsewhere(forge: Forge, topic: str, baseline: State) -> Burned:
+def burned_elsewhere(others: Iterable[Tree], baseline: State) -> Burned:
     """Payloads beyond ``main`` that people have signed in other events, open or given up.
 
     Only signatures by keys that may sign on main count, so that nobody else can burn a version.
 
     Args:
-        forge: The remote, refreshed.
-        topic: The event that is looked at, which is left out.
+        others: The trees of all other events.
         baseline: The state of main.
     """
     burned: dict[str, dict[int, dict[str, tuple[str, ...]]]] = {}
-    for other, tip in forge.events().items():
-        if other == topic:
-            continue
-        state = State(forge.tree(tip))
+    for other in others:
+        state = State(other)
         for role in _changed(baseline, state):
             file, before = state.role(role), baseline.role(role)
             if file is None or (before and file.version <= before.version):

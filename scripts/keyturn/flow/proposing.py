@@ -14,7 +14,7 @@ from keyturn import propose
 from keyturn.client.releases import release as release_of
 from keyturn.errors import NothingToDo, RefusedError, UsageError
 from keyturn.flow.context import Context, content_of, require_policy
-from keyturn.flow.elsewhere import burned_elsewhere
+from keyturn.flow.elsewhere import Outside, burned_elsewhere
 from keyturn.flow.retry import until_pushed
 from keyturn.forge import EVENT_PREFIX, Proposal
 from keyturn.forge.host import Host
@@ -332,7 +332,10 @@ def ground_of(context: Context, topic: str) -> Ground:
     open_event = tip is not None and not forge.is_merged(topic)
     earlier = Earlier(State(forge.tree(tip)), State(forge.tree(base))) if open_event else None
     return Ground(
-        topic=topic, baseline=baseline, earlier=earlier, taken=burned_elsewhere(forge, topic, baseline)
+        topic=topic,
+        baseline=baseline,
+        earlier=earlier,
+        taken=burned_elsewhere(Outside.of(forge, topic).others, baseline),
     )
 
 

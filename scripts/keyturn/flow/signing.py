@@ -11,14 +11,24 @@ from pathlib import Path
 from securesystemslib.signer import Key
 
 from keyturn.errors import NothingToDo, PendingError, RefusedError, UsageError
-from keyturn.flow.context import Context, Loaded, Source, assemble, load_event, pinned_digest, require_pin
+from keyturn.flow.context import (
+    Context,
+    Loaded,
+    Source,
+    assemble,
+    load_event,
+    pinned_digest,
+    require_pin,
+    surrounded,
+)
+from keyturn.flow.elsewhere import Outside
 from keyturn.flow.events import Status, invalid, status_of
 from keyturn.flow.retry import until_pushed
 from keyturn.forge import Proposal
 from keyturn.git import Identity
 from keyturn.signing import KeySigner, SignatureBlock, SignerHome, attach, sign_payload
-from keyturn.state import HISTORY, ONLINE_ROLES, RoleFile, delegations_of
-from keyturn.tree import DirectoryTree, write_directory
+from keyturn.state import HISTORY, METADATA, ONLINE_ROLES, RoleFile, delegations_of
+from keyturn.tree import DirectoryTree, Kind, MemoryTree, Tree, write_directory
 from keyturn.verify import EventState, errors, verify_baseline
 
 EXPORT_FILE = "export.json"
@@ -370,7 +380,7 @@ def _owner(loaded: Loaded, file: RoleFile, keyid: str) -> str:
 
 
 def export(loaded: Loaded, directory: Path) -> None:
-    """Write an event for a machine without a network: both trees, and where they come from.
+    """Write an event for a machine without a network: its trees, what lies beside it, where it comes from.
 
     Args:
         loaded: The event.
@@ -383,6 +393,10 @@ def export(loaded: Loaded, directory: Path) -> None:
         raise UsageError("is not empty", where=str(directory), todo="Name a new directory.")
     write_directory(loaded.event.baseline.tree, directory / "baseline")
     write_directory(loaded.event.head.tree, directory / "head")
+    outside = loaded.outside or Outside(MemoryTree({}), ())
+    write_directory(_metadata_of(outside.site), directory / "published")
+    for number, other in enumerate(outside.others):
+        write_directory(_metadata_of(other), directory / "others" / str(number))
     document = {"format": EXPORT_FORMAT, "topic": loaded.topic, "url": loaded.url}
     (directory / EXPORT_FILE).write_text(
         json.dumps(document, indent=1, sort_keys=True) + "\n", encoding="utf-8"
@@ -416,9 +430,28 @@ def read_export(directory: Path, home: SignerHome, now: datetime, root_digest: s
         raise UsageError("has an unknown format", where=str(directory / EXPORT_FILE), reason="bad-export")
     head = DirectoryTree(directory / "head")
     source = Source(topic=topic, url=url, baseline=DirectoryTree(directory / "baseline"), head=head, own=head)
-    return assemble(source, pinned_digest(home.remote(url), root_digest), now)
+    loaded = assemble(source, pinned_digest(home.remote(url), root_digest), now)
+    others = sorted((directory / "others").iterdir()) if (directory / "others").is_dir() else []
+    site = directory / "published"
+    outside = Outside(
+        site=DirectoryTree(site) if site.is_dir() else MemoryTree({}),
+        others=tuple(DirectoryTree(other) for other in others),
+    )
+    return surrounded(loaded, outside)
+
+
+def _metadata_of(tree: Tree) -> Tree:
+    """What a tree has below ``metadata/``, plain files only."""
+    return MemoryTree(
+        {
+            path: tree.read(path)
+            for path, entry in tree.entries().items()
+            if path.startswith(METADATA) and entry.kind is Kind.FILE
+        }
+    )
 
 
 def with_root(loaded: Loaded, digest: str) -> Loaded:
     """The same event, judged with a root digest that the person has just confirmed."""
-    return replace(loaded, event=replace(loaded.event, pinned=digest))
+    pinned = replace(loaded, event=replace(loaded.event, pinned=digest))
+    return surrounded(pinned, loaded.outside) if loaded.outside else pinned
