@@ -17,9 +17,9 @@ own description, ``faults`` what can go wrong on order.
 
 from __future__ import annotations
 
-from lab.forge.events import Event
+from lab.forge.events import Event, Handled
 from lab.forge.faults import Fault
-from lab.forge.forge import Handled, LabForge
+from lab.forge.forge import LabForge
 from lab.forge.model import Repository, Token
 
 __all__ = ["Event", "Fault", "Handled", "LabForge", "Repository", "Token"]

@@ -1,11 +1,11 @@
-"""What the forge tells those who listen, as GitHub tells its webhooks."""
+"""What the forge tells those who listen, as GitHub tells its webhooks, and what it notes of each request."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -37,3 +37,26 @@ class Event:
     payload: Mapping[str, Any]
     number: int | None = None
     workflow: str | None = None
+
+
+@dataclass(frozen=True)
+class Handled:
+    """A request that was answered.
+
+    Args:
+        method: HTTP method.
+        path: Path without ``/api/v3``; git's requests have a repository's path.
+        query: Its query.
+        status: HTTP status of the answer; 0 if the connection was dropped.
+        login: Whose token came with it; None without one.
+        by_job: Whether that was a job's token.
+        kind: Whether it went to the REST API, to GraphQL, to git or to a download.
+    """
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    status: int
+    login: str | None
+    by_job: bool
+    kind: Literal["rest", "graphql", "git", "download"]

@@ -6,15 +6,14 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any
 
 from lab.forge import notices, pulls, views
 from lab.forge.contract import Contract
-from lab.forge.events import Event
+from lab.forge.events import Event, Handled
 from lab.forge.faults import Fault, Kind
 from lab.forge.model import ZERO, Activity, Repository, Role, Run, Token
 from lab.forge.people import People
@@ -24,29 +23,6 @@ from lab.forge.store import Store
 from lab.forge.wire import not_found
 
 Listener = Callable[[Event], None]
-
-
-@dataclass(frozen=True)
-class Handled:
-    """A request that was answered.
-
-    Args:
-        method: HTTP method.
-        path: Path without ``/api/v3``; git's requests have a repository's path.
-        query: Its query.
-        status: HTTP status of the answer; 0 if the connection was dropped.
-        login: Whose token came with it; None without one.
-        by_job: Whether that was a job's token.
-        kind: Whether it went to the REST API, to GraphQL, to git or to a download.
-    """
-
-    method: str
-    path: str
-    query: Mapping[str, str]
-    status: int
-    login: str | None
-    by_job: bool
-    kind: Literal["rest", "graphql", "git", "download"]
 
 
 class LabForge(People):

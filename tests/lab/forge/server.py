@@ -26,6 +26,7 @@ from lab.forge import (  # noqa: F401 - the rest_* modules announce their routes
     rest_statuses,
     smart_git,
 )
+from lab.forge.events import Handled
 from lab.forge.faults import BEFORE, Fault
 from lab.forge.model import Token
 from lab.forge.store import StoreError
@@ -101,6 +102,12 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is inherited
         """Say nothing; ``forge.requests`` has it all."""
+
+    def handle_expect_100(self) -> bool:
+        """Let the client go on at once: what it waits for would lie in the buffer."""
+        fine = super().handle_expect_100()
+        self.wfile.flush()
+        return fine
 
     def _handle(self) -> None:
         split = urlsplit(self.path)
@@ -192,8 +199,6 @@ class Handler(BaseHTTPRequestHandler):
         return Answer(made.status, made.content, {**call.headers, **made.headers}, made.content_type)
 
     def _note(self, request: Request, status: int) -> None:
-        from lab.forge.forge import Handled
-
         token = request.token
         kind: Any = "rest"
         if smart_git.PATH.match(request.path):
