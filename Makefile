@@ -104,10 +104,10 @@ bench: $(DEV)  ## measure, and rewrite docs/BENCHMARKS.md
 	@.venv/bin/python tests/bench/run.py
 
 .PHONY: mutation
-mutation: $(MUTATION)  ## how many mutants of verify/ and signing/ the tests kill; docs/mutation.md (FILES=..., FRESH=1)
+mutation: $(MUTATION)  ## how many mutants of verify/ and signing/ the tests kill; docs/mutation.md (FILES=..., FRESH=1, ALL=1)
 	@echo "==> mutation testing of verify/ and signing/, with what earlier runs found out (.mutation)"
 	@HYPOTHESIS_PROFILE=mutation nice .venv-mutation/bin/python tests/mutation/run.py \
-	    --workers $(WORKERS) $(if $(FRESH),--fresh) $(FILES)
+	    --workers $(WORKERS) $(if $(FRESH),--fresh) $(if $(ALL),--all) $(FILES)
 
 ##@ Look after it
 

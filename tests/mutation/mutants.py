@@ -60,14 +60,14 @@ class MutatedFile:
         code: The mutated module.
         mutants: Its mutants.
         prose: How many mutants were left out because they change only the wording of a sentence.
-        typed: How many were left out because the type checker refuses them.
+        typed: Those that the type checker refuses, set apart from the others.
     """
 
     file: str
     code: str
     mutants: tuple[Mutant, ...]
     prose: int
-    typed: int = 0
+    typed: tuple[Mutant, ...] = ()
 
 
 def mutate(package: Path, file: str) -> MutatedFile:

@@ -51,17 +51,19 @@ _LEFT_OUT = """\
 
 - What the type checker refuses: {typed} mutants, most of them `None` where there must be something, or an
   argument that is missing. `mypy --strict`, which `make lint` runs, says of each what it does not say of the
-  original. Tests would kill nearly all of them; the rate is that of the others, so that it says something
-  about tests.
+  original. They count neither as killed nor as survivors. `ALL=1` tries them too:
+  {seen}.
 - Sentences: {prose} mutants that would change nothing but the wording of a text for people (a literal with
   two words or more). No test should hold on to a wording. That a refusal says something, where, and what to
   do, is in.
-- What stands outside functions, for mutmut changes functions only: patterns, limits, the tables of the rules.
+- What stands outside functions, for mutmut changes functions only: patterns, limits, the tables of the rules,
+  and the few functions that stand below an `if` of their module (a lock and a sync, one for each system).
   Each rule has cases that break it and cases that keep it, and `test_rules_table.py` proves that it is the
   rule that they are about.
+- The arguments of `len` and `isinstance`, annotations, and f-strings as texts; what is computed inside an
+  f-string is changed.
 - Functions with other decorators than `property`, `cached_property`, `contextmanager` and `classmethod`, of
   which there are none.
-- f-strings as texts; what is computed inside them is changed.
 """
 
 
@@ -155,7 +157,7 @@ def page(
     parts = [
         _BEGINNING.format(floor=floor),
         _figures(files, results, today),
-        _LEFT_OUT.format(prose=sum(one.prose for one in files), typed=sum(one.typed for one in files)),
+        _left_out(files, results),
         *(
             _section(title, [(j.why, groups[j]) for j in judgements if j.verdict == verdict and groups[j]])
             for verdict, title in VERDICTS.items()
@@ -178,6 +180,17 @@ def _figures(files: Sequence[MutatedFile], results: Results, today: date) -> str
         f"**{total.rate:.1f} %** of {total.all} mutants were killed. *By time* are those that never end; "
         "*no test* are those whose function none of these tests calls.\n\n" + "\n".join(rows) + "\n"
     )
+
+
+def _left_out(files: Sequence[MutatedFile], results: Results) -> str:
+    typed = [mutant for one in files for mutant in one.typed]
+    tally = results.tally(typed)
+    seen = (
+        f"of {tally.all} that it has tried so far, tests alone killed {tally.rate:.1f} %"
+        if tally.all
+        else "no run has done so yet"
+    )
+    return _LEFT_OUT.format(prose=sum(one.prose for one in files), typed=len(typed), seen=seen)
 
 
 def _row(name: str, tally: Tally) -> str:

@@ -229,7 +229,7 @@ class Trial:
         self._running[pid] = Child(mutant, read, state)
 
     def _in_child(
-        self, session: pytest.Session, pipe: int, work: Callable[[pytest.Session], None]
+        self, session: pytest.Session, pipe: int, work: Callable[[pytest.Session], object]
     ) -> NoReturn:
         """Do something in a forked process and end it: 0 if it went well, 1 where a test failed."""
         try:
@@ -289,9 +289,8 @@ def _make_cases() -> None:
     from unit.event_scenarios import EVENTS
     from unit.site_scenarios import SITES
 
-    for table in (EVENTS, SITES):
-        for case in (*table.broken, *table.kept):
-            case.make()
+    for case in (*EVENTS.broken, *EVENTS.kept, *SITES.broken, *SITES.kept):
+        case.make()
 
 
 def _functions_of_rules() -> dict[str, str]:

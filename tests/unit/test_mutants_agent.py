@@ -86,3 +86,51 @@ def test_a_fault_without_a_name_is_told_by_what_it_says(monkeypatch: pytest.Monk
     there.close()
 
     assert caught.value.what == "the SSH agent went away without an answer: no number, no name"
+
+
+class InPieces:
+    """A connection that gives a message byte by byte, and as much as it is asked for afterwards."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+    def settimeout(self, seconds: float) -> None:
+        pass
+
+    def sendall(self, data: bytes) -> None:
+        pass
+
+    def recv(self, size: int) -> bytes:
+        taken = size if len(self.data) < 7 else 1
+        piece, self.data = self.data[:taken], self.data[taken:]
+        return piece
+
+    def __enter__(self) -> InPieces:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+def test_a_message_that_comes_in_pieces_is_read_to_its_end_and_no_further(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    message = bytes([12, 0, 0, 0, 0])
+    connection = InPieces(len(message).to_bytes(4, "big") + message + b"more")
+    monkeypatch.setattr(Agent, "_connected", lambda agent, seconds: connection)
+    with pytest.raises(AgentError) as caught:
+        Agent("there").keys()
+
+    assert caught.value.reason == "agent-empty"
+    assert connection.data == b"more"
+
+
+def test_a_key_whose_use_was_declined_is_answered_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = agent_key(b"a")
+    monkeypatch.setattr(Agent, "_exchange", lambda agent, request, seconds: b"\x05")
+    monkeypatch.setattr(Agent, "keys", lambda agent: (held,))
+    with pytest.raises(AgentError) as caught:
+        Agent("there").sign(held, b"payload")
+
+    assert caught.value.reason == "agent-refused"
+    assert caught.value.todo.startswith("Confirm when it asks.")

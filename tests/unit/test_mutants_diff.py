@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -221,6 +222,14 @@ def test_a_field_that_changes_is_shown_with_both_values_whatever_their_order() -
     assert shown(draft) == [
         Difference("targets", "field", "x-other", '{"a": "ü", "b": 1}', '{"a": "ü", "b": 2}', loud=True)
     ]
+
+
+def test_a_field_is_shown_alike_in_whatever_order_a_file_has_it() -> None:
+    draft = released()
+    signed = {**draft.signed("targets"), "version": 3, "x-other": {"b": 1, "a": 2}}
+    draft.files["metadata/targets.json"] = json.dumps({"signed": signed, "signatures": []}).encode()
+
+    assert [one.new for one in shown(draft)] == ['{"a": 2, "b": 1}']
 
 
 def test_fields_inside_keys_roles_and_delegations_say_where_they_are() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
 import tempfile
 import time
@@ -13,9 +15,10 @@ import pytest
 from tuf.api.metadata import Metadata, Root
 
 from keyturn.errors import EnvironmentFault, KeyturnError
-from keyturn.signing import DESPITE, PinnedRemote, SignerHome, durable, read_member
+from keyturn.signing import DESPITE, PinnedRemote, SignerHome, durable, prove, read_member
 from keyturn.signing.config import parse_config
 from keyturn.state import render_metadata
+from unit.repository import keyid, signer
 
 NOW = datetime(2026, 11, 21, 12, 30, 15, 123456, tzinfo=timezone.utc)
 URL = "https://example.org/acme/updates"
@@ -100,6 +103,82 @@ def test_a_second_payload_is_refused_with_every_earlier_one_and_the_words(remote
     }
 
 
+ENTRY = {
+    "role": "targets",
+    "version": 1,
+    "payload-sha256": FIRST,
+    "when": "2026-11-21T12:30:15Z",
+    "event": "sign/x",
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "held", "what"),
+    [
+        ("seen.json", {"versions": {}}, "it does not hold exactly 'format' and 'versions'"),
+        ("seen.json", {"format": 2, "versions": {}}, "its format is not 1"),
+        ("seen.json", {"format": 1, "versions": []}, "'versions' is not an object"),
+        ("seen.json", {"format": 1, "versions": {"x": 0}}, "a version is not a positive whole number"),
+        ("ledger.json", {"format": 1}, "it does not hold exactly 'format' and 'entries'"),
+        ("ledger.json", {"format": 1, "entries": {}}, "'entries' is not a list"),
+        ("ledger.json", {"format": 1, "entries": [{}]}, "an entry has not the five fields of an entry"),
+        (
+            "ledger.json",
+            {"format": 1, "entries": [{**ENTRY, "event": 1}]},
+            "an entry's role, time or event is not text",
+        ),
+        (
+            "ledger.json",
+            {"format": 1, "entries": [{**ENTRY, "version": 0}]},
+            "an entry's version is not a positive whole number",
+        ),
+        (
+            "ledger.json",
+            {"format": 1, "entries": [{**ENTRY, "payload-sha256": "x"}]},
+            "an entry's payload digest is not 64 hexadecimal digits",
+        ),
+    ],
+)
+def test_a_damaged_file_says_how_and_what_to_do(
+    remote: PinnedRemote, name: str, held: object, what: str
+) -> None:
+    remote.directory.mkdir(parents=True)
+    place = remote.directory / name
+    place.write_text(json.dumps(held))
+
+    assert refusal(remote.seen if name == "seen.json" else remote.ledger).to_dict() == {
+        "reason": "damaged",
+        "what": f"is damaged: {what}",
+        "where": str(place),
+        "todo": "Bring it back from a backup. No empty one takes its place: it guards what you sign.",
+    }
+
+
+def test_a_file_that_says_a_thing_twice_is_damaged(remote: PinnedRemote) -> None:
+    remote.directory.mkdir(parents=True)
+    (remote.directory / "seen.json").write_text('{"format": 1, "versions": {"x": 1, "x": 2}}')
+
+    assert refusal(remote.seen).what == "is damaged: one object has a key twice"
+
+
+def test_a_damaged_pin_says_how(remote: PinnedRemote) -> None:
+    remote.directory.mkdir(parents=True)
+    place = remote.directory / "root.json"
+    place.write_bytes(render_metadata(Metadata(Root(version=2, expires=NOW.replace(microsecond=0)))))
+
+    assert refusal(remote.pin).what == "is damaged: it is root 2, not root 1"
+    place.write_bytes(b"{")
+    assert refusal(remote.pin).what.startswith("is damaged: not readable as JSON")
+
+
+def test_what_is_kept_can_be_read_by_a_person(remote: PinnedRemote) -> None:
+    remote.note_seen({"targets": 2, "root": 1})
+
+    assert (remote.directory / "seen.json").read_text() == (
+        '{\n "format": 1,\n "versions": {\n  "root": 1,\n  "targets": 2\n }\n}\n'
+    )
+
+
 def test_settings_that_mean_nothing_are_answered_with_an_example() -> None:
     error = refusal(lambda: parse_config(b"key = 1", where="config.toml"))
 
@@ -113,6 +192,14 @@ def test_a_proof_that_proves_nothing_is_answered_with_how_to_make_one() -> None:
     error = refusal(lambda: read_member("bob", pub, proof, "acme-updates"))
 
     assert error.todo == "Its owner makes both files anew with 'keyturn join'."
+
+
+def test_a_proof_by_another_key_names_it() -> None:
+    vectors = Path(__file__).parents[1] / "vectors" / "signature-block"
+    proof = prove(signer("bob"), "acme-updates", "alice").encode()
+    error = refusal(lambda: read_member("alice", (vectors / "alice.pub").read_bytes(), proof, "acme-updates"))
+
+    assert error.what == f"is by the key {keyid('bob')[:8]}..., which is not the one in the .pub file"
 
 
 # Where things are
@@ -236,3 +323,26 @@ def test_a_directory_that_somebody_else_makes_meanwhile_is_as_good(
 
     with durable.locked(home):
         assert (home / "lock").exists()
+
+
+# Two at once
+
+
+def test_nobody_signs_by_one_transport_while_somebody_signs_by_another(
+    home: SignerHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    https, ssh = home.remote(URL), home.remote("git@example.org:acme/updates.git")
+    real, tried = durable.write, []
+
+    def watched(path: Path, data: bytes) -> None:
+        for remote in (https, ssh):
+            with (remote.directory / "lock").open("rb") as lock, pytest.raises(BlockingIOError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        tried.append(path.name)
+        real(path, data)
+
+    monkeypatch.setattr(durable, "write", watched)
+    https.write_pin(root_file())
+    record(ssh, FIRST)
+
+    assert tried == ["root.json", "ledger.json"]

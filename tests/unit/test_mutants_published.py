@@ -68,6 +68,28 @@ def test_a_role_delegated_twice_is_judged_under_both() -> None:
     assert verify_published(publication) == ()
 
 
+def test_what_is_delegated_below_a_role_is_reached_even_if_its_neighbour_is_missing() -> None:
+    draft = rotated()
+    draft.delegate("themes", "dave", paths=["themes/*"])
+    draft.add_role("themes")
+    draft.delegate("dark", "dave", paths=["themes/dark/*"], by="themes")
+    draft.add_role("dark")
+    site = Published(draft.sign().merged().base)
+    del site.files["metadata/2.plugins.json"]
+
+    assert site.publication().targets_names == ("targets", "plugins", "themes", "dark")
+
+
+def test_a_target_is_looked_for_under_every_hash() -> None:
+    entry = target(b"x")
+    entry["hashes"]["sha512"] = "5a" * 64
+    site = listing(published(), {"m.txt": entry})
+
+    assert places(site.publication(), "KT209") == [
+        f"targets/{entry['hashes'][algorithm]}.m.txt" for algorithm in ("sha256", "sha512")
+    ]
+
+
 def listing(site: Published, entries: dict[str, dict[str, object]]) -> Published:
     site.edit_role("targets", lambda signed: signed["targets"].update(entries))
     return site.seal()

@@ -88,7 +88,8 @@ def _useless(delegation: Delegation, patterns: list[str], file: RoleFile | None)
         yield Violation(f"delegates no path at all to {delegation.name}", where)
     listed = tuple(targets_of(file).targets) if file else ()
     for pattern in patterns:
-        reason = why_unsafe(pattern.replace("*", "x").replace("?", "x"))
+        # No name that is reserved somewhere has a y in it: with an x, "au*" would be the device aux.
+        reason = why_unsafe(pattern.replace("*", "y").replace("?", "y"))
         if reason:
             yield Violation(
                 f"{pattern!r} of the role {delegation.name} can match no target path: it {reason}", where
