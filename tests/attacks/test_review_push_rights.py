@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tuf.api.metadata import Metadata, Targets
 
-from integration.team import NOW, Team
+from integration.team import NOW, Team, with_proposal, with_site
 from keyturn import trial
 from keyturn.errors import RefusedError
 from keyturn.flow import changing, events, publishing
@@ -86,8 +86,7 @@ def test_nor_if_the_caches_were_set_back_with_it_and_the_site_still_serves_the_n
 
 
 def test_a_root_that_nobody_signed_does_not_stop_a_publication(team: Team, tmp_path: Path) -> None:
-    team.found()
-    publishing.publish(team.publisher(), tmp_path / "site", [team.online])
+    team.begin(with_site)
     first = json.loads((tmp_path / "site/metadata/1.root.json").read_bytes())
     first["signed"]["version"] = 2
     forged = json.dumps(first).encode()
@@ -100,8 +99,7 @@ def test_a_root_that_nobody_signed_does_not_stop_a_publication(team: Team, tmp_p
 
 
 def test_a_file_name_in_a_cache_sets_no_version(team: Team, tmp_path: Path) -> None:
-    team.found()
-    publishing.publish(team.publisher(), tmp_path / "site", [team.online])
+    team.begin(with_site)
     team.push_file(PUBLISHED, "metadata/999999999.beta.json", b"junk")
     alice = team.person("alice").context
     alice.forge.refresh()
@@ -138,8 +136,8 @@ def orphan(team: Team) -> None:
 
 
 def test_an_event_without_a_common_history_is_invalid_and_hides_no_other(team: Team) -> None:
-    team.found()
-    topic = team.propose("1.0").topic
+    team.begin(with_proposal, "1.0")
+    topic = "release-hello-1.0"
     orphan(team)
 
     found = {status.topic: status for status in events.statuses(team.person("alice").context)}
@@ -158,8 +156,8 @@ def test_an_event_without_a_common_history_is_not_merged(team: Team) -> None:
 
 
 def test_a_version_of_a_thousand_digits_is_a_finding_at_most(team: Team) -> None:
-    team.found()
-    topic = team.propose("1.0").topic
+    team.begin(with_proposal, "1.0")
+    topic = "release-hello-1.0"
     alice = team.person("alice").context
     alice.forge.refresh()
     document = json.loads(alice.forge.tree(alice.forge.event(topic)).read("metadata/targets.json"))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from integration.team import NOW, Team
+from integration.team import NOW, Team, founding, with_proposal, with_release
 from keyturn.errors import RefusedError, UsageError
 from keyturn.flow import signing
 from keyturn.flow.context import load_event
@@ -49,8 +49,8 @@ def exported(team: Team, topic: str, url: str) -> Path:
 
 @pytest.mark.slow
 def test_another_address_of_the_same_repository_is_no_way_around_the_ledger(team: Team) -> None:
-    team.found()
-    topic = team.propose("1.0").topic
+    team.begin(with_proposal, "1.0")
+    topic = "release-hello-1.0"
     alice = team.person("alice")
     alice.blocks(topic)
     change_expiry(team, topic)
@@ -65,8 +65,7 @@ def test_another_address_of_the_same_repository_is_no_way_around_the_ledger(team
 
 @pytest.mark.slow
 def test_nor_is_it_a_way_back(team: Team) -> None:
-    team.found()
-    team.release("1.0")
+    team.begin(with_release, "1.0")
     topic = team.propose("2.0").topic
     alice = team.person("alice")
     directory = exported(team, topic, "https://example.org/mirror.git")
@@ -84,7 +83,7 @@ def test_another_repository_on_the_same_machine_has_a_ledger_of_its_own(team: Te
     team.found()
     (tmp_path / "other").mkdir()
     other = Team(tmp_path / "other")
-    other.found()
+    founding(other)
     home = team.person("alice").context.home
     for each in (team, other):
         alice = each.trusting("alice")
@@ -106,8 +105,8 @@ def test_an_export_nested_without_end_is_no_export(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_role_named_twice_is_signed_once(team: Team) -> None:
-    team.found()
-    topic = team.propose("1.0").topic
+    team.begin(with_proposal, "1.0")
+    topic = "release-hello-1.0"
 
     assert len(team.person("alice").prepare(topic, ["targets", "targets"]).turns) == 1
 

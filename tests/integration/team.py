@@ -1,14 +1,22 @@
-"""People with keys and clones around one real git remote, for tests of whole use cases."""
+"""People with keys and clones around one real git remote, for tests of whole use cases.
+
+What many tests begin with is told once in a process; whoever begins with it later gets a copy
+(:meth:`Team.begin`), for a founding alone starts more than 300 git processes.
+"""
 
 from __future__ import annotations
 
+import atexit
+import shutil
 import subprocess
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
+from functools import cache
 from pathlib import Path
 
-from keyturn.flow import events, found, proposing, signing
+from keyturn.flow import events, found, proposing, publishing, signing
 from keyturn.flow.context import Context, load_event
 from keyturn.forge.local import LocalForge
 from keyturn.git import Git, Identity
@@ -55,6 +63,9 @@ class Team:
         self.base = base
         self.remote = base / "remote.git"
         Git.init(self.remote, bare=True)
+        with (self.remote / "config").open("a") as config:
+            # Otherwise each push would start a process that finds nothing to tidy up.
+            config.write("[receive]\n\tautogc = false\n")
         self.people: dict[str, Person] = {}
 
     def person(self, name: str, kind: str = "ed25519") -> Person:
@@ -66,7 +77,9 @@ class Team:
     def _new(self, name: str, kind: str) -> Person:
         clone = self.base / name
         subprocess.run(
-            ["git", "clone", "--quiet", str(self.remote), str(clone)], check=True, capture_output=True
+            ["git", "clone", "--quiet", "--template=", str(self.remote), str(clone)],
+            check=True,
+            capture_output=True,
         )
         key_file = self.base / f"{name}.pem"
         write_key_file(key_file, new_key(kind, None).pem)  # type: ignore[arg-type]
@@ -121,13 +134,25 @@ class Team:
             joined = found.join(person.context, found.FOUNDING, name, person.key)
         return joined
 
+    def begin(self, story: Callable[..., None], *arguments: Hashable) -> None:
+        """Let the story be told to this team: afterwards all is as ``story(team, *arguments)`` leaves it.
+
+        A team that nothing has happened to yet gets a copy of what the story made of another one: remote,
+        clones, keys, pins, and all else in its directory. Two such teams in one process are of the same
+        root: a test that needs another repository beside the first lets the story be told anew.
+
+        Args:
+            story: A function at the top of a module, which knows of nothing but what it is given.
+            arguments: What the story is told with.
+        """
+        if self.people:
+            story(self, *arguments)
+        else:
+            _copy(_told(story, *arguments), self)
+
     def found(self, signers: Sequence[str] = ("alice", "bob"), threshold: int = 2) -> None:
         """A repository with its founding event signed by enough people and merged."""
-        self.init(signers, threshold)
-        self.join(*signers)
-        for name in signers[:threshold]:
-            self.person(name).sign(found.FOUNDING)
-        events.merge(self.person(signers[0]).context, found.FOUNDING)
+        self.begin(founding, tuple(signers), threshold)
 
     def bundle(self, version: str) -> Path:
         """The directory of a small app that prints its version."""
@@ -159,6 +184,77 @@ class Team:
         commit = git.commit_tree(tree, [tip] if tip else [], message, author=author, when=NOW)
         git.run("push", "--quiet", "--force", "origin", f"{commit}:refs/heads/{branch}")
         return commit
+
+
+# Stories to begin with
+
+
+def founding(team: Team, signers: Sequence[str] = ("alice", "bob"), threshold: int = 2) -> None:
+    """A founding event signed by enough people and merged."""
+    team.init(signers, threshold)
+    team.join(*signers)
+    for name in signers[:threshold]:
+        team.person(name).sign(found.FOUNDING)
+    events.merge(team.person(signers[0]).context, found.FOUNDING)
+
+
+def with_release(team: Team, *versions: str) -> None:
+    """Founded, and versions of the app released."""
+    team.found()
+    for version in versions:
+        team.release(version)
+
+
+def with_proposal(team: Team, version: str) -> None:
+    """Founded, and a version of the app proposed that nobody has signed."""
+    team.found()
+    team.propose(version)
+
+
+def with_site(team: Team, *versions: str) -> None:
+    """Founded, versions of the app released, and all of it published to ``site`` in the team's directory."""
+    team.begin(with_release, *versions)
+    publishing.publish(team.publisher(), team.base / "site", [team.online])
+
+
+@cache
+def _told(story: Callable[..., None], *arguments: Hashable) -> Team:
+    """A team that the story was told to, and that nobody may change."""
+    directory = tempfile.TemporaryDirectory(prefix="keyturn-team-")
+    atexit.register(directory.cleanup)
+    team = Team(Path(directory.name).resolve())
+    story(team, *arguments)
+    for person in team.people.values():
+        person.context.forge._git.close()
+    return team
+
+
+def _copy(source: Team, team: Team) -> None:
+    shutil.rmtree(team.remote)
+    shutil.copytree(source.base, team.base, symlinks=True, dirs_exist_ok=True)
+    team.people = {name: _moved(person, source, team) for name, person in source.people.items()}
+
+
+def _moved(person: Person, source: Team, team: Team) -> Person:
+    """The person in a copy: what is filed under the remote's address is filed under the new one."""
+    clone, key_file = (team.base / path.relative_to(source.base) for path in (person.clone, person.key_file))
+    git = Git(clone)
+    git.run("remote", "set-url", "origin", str(team.remote))
+    forge = LocalForge(git, "origin")
+    forge._tips = dict(person.context.forge._tips)
+    _rename(clone / ".git" / person.context.forge._space, clone / ".git" / forge._space)
+
+    home = SignerHome(team.base / person.context.home.directory.relative_to(source.base))
+    _rename(home.remote(str(source.remote)).directory, home.remote(str(team.remote)).directory)
+
+    context = replace(person.context, forge=forge, home=home)
+    key = load_signer(f"file:{key_file}", env={}, ask_passphrase=None)
+    return replace(person, clone=clone, context=context, key=key, key_file=key_file)
+
+
+def _rename(old: Path, new: Path) -> None:
+    if old.exists():
+        old.rename(new)
 
 
 def days(number: float) -> timedelta:

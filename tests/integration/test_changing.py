@@ -9,7 +9,7 @@ import pytest
 import time_machine
 from tuf.ngclient import Updater
 
-from integration.team import NOW, Team, days
+from integration.team import NOW, Team, days, with_release
 from keyturn import trial
 from keyturn.errors import NothingToDo, PendingError, UsageError
 from keyturn.flow import changing, events, found, proposing, publishing
@@ -199,8 +199,7 @@ def test_a_delegation_is_added_used_and_removed(team: Team) -> None:
 
 def test_the_online_key_is_changed_with_an_overlap(team: Team, tmp_path: Path) -> None:
     """For some days both keys sign: an edge may still answer that there is no new root."""
-    team.found()
-    team.release("1.0")
+    team.begin(with_release, "1.0")
     site = tmp_path / "site"
     publishing.publish(team.publisher(), site, [team.online])
     old_root = (site / "metadata/1.root.json").read_bytes()

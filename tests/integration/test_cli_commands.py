@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
-from copy import copy
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
-from integration.team import NOW, Person, Team
+from integration.team import NOW, Person, Team, with_proposal
 from keyturn.cli.entry import cli
 from keyturn.cli.output import Output
-from keyturn.forge.local import LocalForge
 from keyturn.git import Git
 
 pytestmark = pytest.mark.slow
@@ -41,53 +38,18 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Output, "can_confirm", True)
 
 
-class Prototype:
-    """A team whose founding takes seconds, so it is done once; each test gets it back as it was then."""
-
-    def __init__(self, base: Path) -> None:
-        self._base = base
-        self._team = Team(base / "team")
-        self._team.found()
-        self._keep("founded")
-        self._team.propose("1.0")
-        self._keep("released")
-
-    def _keep(self, name: str) -> None:
-        shutil.copytree(self._team.base, self._base / name, symlinks=True)
-
-    def restored(self, name: str) -> Team:
-        """The team as it was: at the same place, since clones and pins name it."""
-        shutil.rmtree(self._team.base)
-        shutil.copytree(self._base / name, self._team.base, symlinks=True)
-        team = copy(self._team)
-        team.people = {who: _reopened(person) for who, person in self._team.people.items()}
-        return team
-
-
-def _reopened(person: Person) -> Person:
-    forge = LocalForge(Git.open(person.clone), "origin")
-    return replace(person, context=replace(person.context, forge=forge))
-
-
-@pytest.fixture(scope="module")
-def prototype(tmp_path_factory: pytest.TempPathFactory) -> Prototype:
-    base = tmp_path_factory.mktemp("prototype")
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("GIT_CONFIG_GLOBAL", str(base / "no-gitconfig"))
-        environment.setenv("GIT_CONFIG_NOSYSTEM", "1")
-        return Prototype(base)
-
-
 @pytest.fixture
-def founded(prototype: Prototype) -> Team:
+def founded(team: Team) -> Team:
     """A founded repository without an open event."""
-    return prototype.restored("founded")
+    team.found()
+    return team
 
 
 @pytest.fixture
-def released(prototype: Prototype) -> Team:
+def released(team: Team) -> Team:
     """A founded repository with a release that nobody has signed yet."""
-    return prototype.restored("released")
+    team.begin(with_proposal, "1.0")
+    return team
 
 
 def home(person: Person) -> Path:

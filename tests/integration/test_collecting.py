@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from integration.desk import PEOPLE, RUN, Desk, push
-from integration.team import NOW, Team
+from integration.team import NOW, Team, with_proposal
 from keyturn.errors import EnvironmentFault, ExitCode
 from keyturn.flow import changing, events, found
 from keyturn.flow.collecting import Collected, author_of, collect
@@ -33,7 +33,7 @@ class Round(Desk):
 
     def __init__(self, team: Team) -> None:
         super().__init__(team)
-        self.topic = team.propose("1.0").topic
+        self.topic = "release-hello-1.0"
         self.check()
 
     def block(self, name: str, topic: str | None = None) -> SignatureBlock:
@@ -71,9 +71,15 @@ def with_numbers(team: Team, signers: tuple[str, ...] = ("alice", "bob")) -> Non
     events.merge(team.person(signers[0]).context, found.FOUNDING)
 
 
+def with_numbers_and_proposal(team: Team) -> None:
+    """The same, and a version of the app proposed that nobody has signed."""
+    team.begin(with_numbers)
+    team.propose("1.0")
+
+
 @pytest.fixture
 def room(team: Team) -> Round:
-    with_numbers(team)
+    team.begin(with_numbers_and_proposal)
     return Round(team)
 
 
@@ -84,7 +90,7 @@ def one_room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Round]:
         patch.setenv("GIT_CONFIG_GLOBAL", str(base / "no-gitconfig"))
         patch.setenv("GIT_CONFIG_NOSYSTEM", "1")
         team = Team(base)
-        with_numbers(team)
+        team.begin(with_numbers_and_proposal)
         yield Round(team)
 
 
@@ -155,7 +161,7 @@ def test_a_second_run_finds_nothing_and_writes_nothing(room: Round) -> None:
 
 
 def test_one_review_may_carry_signatures_on_several_roles(team: Team) -> None:
-    team.found()
+    team.begin(with_proposal, "1.0")
     room = Round(team)
     context = team.person("alice").context
     room.topic = "both"
@@ -199,7 +205,7 @@ def test_a_renamed_owner_is_still_the_owner(room: Round) -> None:
 
 
 def test_without_numbers_in_the_metadata_the_login_counts_and_that_is_said(team: Team) -> None:
-    team.found()
+    team.begin(with_proposal, "1.0")
     room = Round(team)
     room.host.review(room.number(room.topic), Account("BOB", 9999), render_block(room.block("bob")))
 
@@ -212,7 +218,7 @@ def test_without_numbers_in_the_metadata_the_login_counts_and_that_is_said(team:
 
 
 def test_an_event_cannot_hand_somebody_s_key_to_its_author(team: Team) -> None:
-    with_numbers(team)
+    team.begin(with_numbers)
     desk = Desk(team)
     context = team.person("alice").context
     (proposed,) = changing.renew(context, ["root"])

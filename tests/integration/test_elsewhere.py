@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from integration.team import NOW, Team
-from keyturn.flow import events, publishing
+from integration.team import NOW, Team, with_site
+from keyturn.flow import events
 from keyturn.flow.context import load_event
 from keyturn.flow.elsewhere import published_site, published_versions
 from keyturn.forge import PUBLISHED
@@ -23,9 +23,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def served(team: Team, tmp_path: Path) -> Team:
     """A repository with version 1.0 published, and 1.1 proposed."""
-    team.found()
-    team.release("1.0")
-    publishing.publish(team.publisher(), tmp_path / "site", [team.online])
+    team.begin(with_site, "1.0")
     team.propose("1.1")
     return team
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from integration.team import Team
+from integration.team import Team, founding
 from keyturn.errors import NothingToDo, PendingError, RefusedError, UsageError
 from keyturn.flow import events, found
 from keyturn.state import State
@@ -134,7 +134,7 @@ def test_a_second_founder_with_another_root_is_refused_by_the_pin(team: Team) ->
     team.found()
     alice = team.person("alice")
     other = Team(team.base / "other")
-    other.found()
+    founding(other)
     forge = other.person("alice").context.forge
     root = forge.tree(forge.main()).read("metadata/root_history/1.root.json")
     with pytest.raises(RefusedError, match="is pinned to the root") as refusal:

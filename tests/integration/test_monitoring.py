@@ -12,7 +12,7 @@ import pytest
 from tuf.api.metadata import Metadata, Timestamp
 
 from integration.edges import Edges
-from integration.team import NOW, Team, days
+from integration.team import NOW, Team, days, with_site
 from keyturn.errors import ExitCode, NothingToDo
 from keyturn.flow import changing, publishing
 from keyturn.flow.monitoring import MARK, TITLE, URGENT_TITLE, Health, Ill, Limits, issue_text, monitor
@@ -61,10 +61,8 @@ class Watched:
 
 @pytest.fixture
 def watched(team: Team, tmp_path: Path) -> Watched:
-    team.found()
-    made = Watched(team, tmp_path / "site")
-    made.publish()
-    return made
+    team.begin(with_site)
+    return Watched(team, tmp_path / "site")
 
 
 def only(health: Health) -> Ill:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from integration.team import NOW, Team
+from integration.team import NOW, Team, with_proposal, with_release
 from keyturn.errors import NothingToDo, RefusedError, UsageError
 from keyturn.flow import events, proposing
 from keyturn.state import State, targets_of
@@ -26,16 +26,15 @@ def proposed_targets(team: Team, topic: str) -> list[str]:
 
 
 def test_the_same_release_again_changes_nothing_even_later(team: Team) -> None:
-    team.found()
-    team.propose("1.0")
+    team.begin(with_proposal, "1.0")
     later = replace(team.person("alice").context, now=NOW + timedelta(hours=5))
     with pytest.raises(NothingToDo):
         proposing.release(later, "hello", "1.0", team.bundle("1.0"))
 
 
 def test_a_changed_build_of_an_open_event_names_whose_signature_is_left_behind(team: Team) -> None:
-    team.found()
-    topic = team.propose("1.0").topic
+    team.begin(with_proposal, "1.0")
+    topic = "release-hello-1.0"
     team.person("alice").sign(topic)
     (team.bundle("1.0") / "extra").write_text("new")
     again = proposing.release(team.person("bob").context, "hello", "1.0", team.base / "hello-1.0")
@@ -44,8 +43,7 @@ def test_a_changed_build_of_an_open_event_names_whose_signature_is_left_behind(t
 
 
 def test_a_released_version_never_changes(team: Team) -> None:
-    team.found()
-    team.release("1.0")
+    team.begin(with_release, "1.0")
     (team.bundle("1.0") / "extra").write_text("new")
     with pytest.raises(RefusedError) as refusal:
         proposing.release(team.person("alice").context, "hello", "1.0", team.base / "hello-1.0")
@@ -53,8 +51,7 @@ def test_a_released_version_never_changes(team: Team) -> None:
 
 
 def test_a_released_version_proposed_again_is_nothing_to_do(team: Team) -> None:
-    team.found()
-    team.release("1.0")
+    team.begin(with_release, "1.0")
     with pytest.raises(NothingToDo):
         team.propose("1.0")
 
@@ -99,8 +96,8 @@ def test_an_event_overtaken_by_main_is_mended_by_proposing_again(team: Team) -> 
 
 
 def test_nothing_that_was_pushed_is_lost_from_the_branch(team: Team) -> None:
-    team.found()
-    topic = team.propose("1.0").topic
+    team.begin(with_proposal, "1.0")
+    topic = "release-hello-1.0"
     team.person("alice").sign(topic)
     forge = team.person("alice").context.forge
     forge.refresh()
@@ -150,8 +147,7 @@ def test_nothing_is_released_before_the_founding(team: Team) -> None:
 
 
 def test_a_release_is_the_same_bytes_for_everybody(team: Team, tmp_path: Path) -> None:
-    team.found()
-    team.propose("1.0")
+    team.begin(with_proposal, "1.0")
     forge = team.person("alice").context.forge
     first = forge.tree(forge.event("release-hello-1.0")).read("targets/hello/hello-1.0.tar.gz")
     copy = tmp_path / "copy"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tuf.ngclient import Updater
 
-from integration.team import NOW, Team, days
+from integration.team import NOW, Team, days, with_proposal, with_release, with_site
 from keyturn import trial
 from keyturn.errors import RefusedError, UsageError
 from keyturn.flow import publishing
@@ -32,8 +32,7 @@ def findings(team: Team, site: Path) -> list[str]:
 
 
 def test_a_published_site_verifies_and_is_recorded(team: Team, tmp_path: Path) -> None:
-    team.found()
-    team.release("1.0")
+    team.begin(with_release, "1.0")
     result = publishing.publish(team.publisher(), tmp_path / "site", [team.online])
     assert result.signed == (("snapshot", 1), ("timestamp", 1))
     assert findings(team, tmp_path / "site") == []
@@ -44,8 +43,7 @@ def test_a_published_site_verifies_and_is_recorded(team: Team, tmp_path: Path) -
 
 
 def test_main_never_holds_online_metadata(team: Team, tmp_path: Path) -> None:
-    team.found()
-    publishing.publish(team.publisher(), tmp_path / "site", [team.online])
+    team.begin(with_site)
     forge = team.person("alice").context.forge
     forge.refresh()
     paths = forge.tree(forge.main()).entries()
@@ -53,16 +51,14 @@ def test_main_never_holds_online_metadata(team: Team, tmp_path: Path) -> None:
 
 
 def test_nothing_new_needs_no_key_and_signs_nothing(team: Team, tmp_path: Path) -> None:
-    team.found()
-    publishing.publish(team.publisher(), tmp_path / "site", [team.online])
+    team.begin(with_site)
     again = publishing.publish(team.publisher(), tmp_path / "site", [])
     assert again.signed == ()
     assert not again.changed
 
 
 def test_a_due_timestamp_is_renewed_alone(team: Team, tmp_path: Path) -> None:
-    team.found()
-    publishing.publish(team.publisher(), tmp_path / "site", [team.online])
+    team.begin(with_site)
     later = publishing.publish(team.publisher(NOW + days(2.5)), tmp_path / "site", [team.online])
     assert later.signed == (("timestamp", 2),)
 
@@ -108,8 +104,8 @@ def test_nothing_is_published_before_founding(team: Team, tmp_path: Path) -> Non
 
 def test_an_unsigned_merge_by_somebody_with_push_rights_is_not_published(team: Team, tmp_path: Path) -> None:
     """A forged green light: main holds what only one of two signed."""
-    team.found()
-    topic = team.propose("1.0").topic
+    team.begin(with_proposal, "1.0")
+    topic = "release-hello-1.0"
     team.person("alice").sign(topic)
     forge = team.person("alice").context.forge
     forge.refresh()
@@ -123,8 +119,7 @@ def test_an_unsigned_merge_by_somebody_with_push_rights_is_not_published(team: T
 def test_a_publish_that_dies_is_healed_by_the_next(
     team: Team, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    team.found()
-    team.release("1.0")
+    team.begin(with_release, "1.0")
     publisher = team.publisher()
     with monkeypatch.context() as crash:
         owner = publishing if step == "write_directory" else type(publisher.forge)
@@ -137,8 +132,7 @@ def test_a_publish_that_dies_is_healed_by_the_next(
 
 
 def test_no_version_serves_two_contents_when_only_the_live_site_remembers(team: Team, tmp_path: Path) -> None:
-    team.found()
-    publishing.publish(team.publisher(), tmp_path / "site", [team.online])
+    team.begin(with_site)
     live = Site(DirectoryTree(tmp_path / "site"))
     git = team.person("publisher").context.forge._git
     git.run("push", "--quiet", "origin", f":refs/heads/{STAGED}", f":refs/heads/{PUBLISHED}")
@@ -150,8 +144,7 @@ def test_no_version_serves_two_contents_when_only_the_live_site_remembers(team: 
 
 
 def test_a_tampered_record_of_the_last_publication_is_not_believed(team: Team, tmp_path: Path) -> None:
-    team.found()
-    publishing.publish(team.publisher(), tmp_path / "site", [team.online])
+    team.begin(with_site)
     team.push_file(PUBLISHED, "metadata/timestamp.json", b"{}")
     team.push_file(PUBLISHED, "targets/evil.bin", b"evil")
     team.push_file(STAGED, "metadata/1.targets.json", b"{}")
@@ -162,9 +155,7 @@ def test_a_tampered_record_of_the_last_publication_is_not_believed(team: Team, t
 
 
 def test_what_clients_in_flight_need_stays_until_it_is_old(team: Team, tmp_path: Path) -> None:
-    team.found()
-    team.release("1.0")
-    publishing.publish(team.publisher(), tmp_path / "site", [team.online])
+    team.begin(with_site, "1.0")
     team.release("1.1")
     publishing.publish(team.publisher(), tmp_path / "site", [team.online])
     assert (tmp_path / "site/metadata/1.snapshot.json").is_file()
@@ -179,8 +170,7 @@ def test_what_clients_in_flight_need_stays_until_it_is_old(team: Team, tmp_path:
 def test_a_tree_that_a_client_would_refuse_is_not_handed_out(
     team: Team, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    team.found()
-    team.release("1.0")
+    team.begin(with_release, "1.0")
     real = built_site.write_directory
 
     def lossy(tree: object, directory: Path, **options: object) -> None:
@@ -248,9 +238,7 @@ def test_tuf_js_updates_from_one_publication_to_the_next(team: Team, tmp_path: P
 
 
 def test_the_role_files_on_the_site_are_the_bytes_in_git(team: Team, tmp_path: Path) -> None:
-    team.found()
-    team.release("1.0")
-    publishing.publish(team.publisher(), tmp_path / "site", [team.online])
+    team.begin(with_site, "1.0")
     forge = team.person("alice").context.forge
     forge.refresh()
     main = forge.tree(forge.main())

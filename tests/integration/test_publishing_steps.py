@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from integration.edges import Edges, no_pause
-from integration.team import NOW, URL, Team, days
+from integration.team import NOW, URL, Team, days, with_release
 from keyturn.errors import EnvironmentFault, KeyturnError, RefusedError, UsageError
 from keyturn.flow import changing, events, publishing
 from keyturn.flow.live import Served, no_live
@@ -96,10 +96,42 @@ class Pages:
 
 
 @pytest.fixture
-def pages(team: Team, tmp_path: Path) -> Pages:
-    team.found()
-    team.release("1.0")
-    return Pages(team, tmp_path)
+def pages(team: Team) -> Pages:
+    """Version 1.0 is released, and nothing published yet."""
+    team.begin(with_release, "1.0")
+    return Pages(team, team.base)
+
+
+def with_a_run(team: Team) -> None:
+    """Version 1.0 released, and published by a whole run."""
+    team.begin(with_release, "1.0")
+    Pages(team, team.base).run()
+
+
+def with_another_version(team: Team) -> None:
+    """Version 1.0 released and published by a whole run, 1.1 only released."""
+    team.begin(with_a_run)
+    team.release("1.1")
+
+
+@pytest.fixture
+def running(team: Team) -> Pages:
+    """Version 1.0 is released and published."""
+    team.begin(with_a_run)
+    return after_a_run(team)
+
+
+@pytest.fixture
+def behind(team: Team) -> Pages:
+    """Version 1.0 is released and published, 1.1 only released."""
+    team.begin(with_another_version)
+    return after_a_run(team)
+
+
+def after_a_run(team: Team) -> Pages:
+    pages = Pages(team, team.base, deploys=1)
+    pages.deploy(team.base / "artifact-0")
+    return pages
 
 
 def refusal(call: Callable[[], object]) -> KeyturnError:
@@ -144,99 +176,84 @@ def test_building_needs_a_pinned_root_as_well(pages: Pages, tmp_path: Path) -> N
 # Deaths. Each leaves something half-done behind; the next whole run must heal it.
 
 
-def test_dies_before_staging(pages: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
-    pages.run()
-    pages.team.release("1.1")
+def test_dies_before_staging(behind: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as crash:
-        crash.setattr(type(pages.team.publisher().forge), "record", died)
+        crash.setattr(type(behind.team.publisher().forge), "record", died)
         with pytest.raises(KeyboardInterrupt):
-            pages.stage()
-    healed = pages.run()
+            behind.stage()
+    healed = behind.run()
     assert healed.timestamp == 2
-    assert pages.findings() == []
-    assert pages.two_contents() == []
+    assert behind.findings() == []
+    assert behind.two_contents() == []
 
 
 def died(*_: object, **__: object) -> None:
     raise KeyboardInterrupt
 
 
-def test_dies_between_staging_and_deploy(pages: Pages) -> None:
-    pages.run()
-    pages.team.release("1.1")
-    lost = pages.stage()
-    healed = pages.run()
+def test_dies_between_staging_and_deploy(behind: Pages) -> None:
+    lost = behind.stage()
+    healed = behind.run()
     assert healed.commit == lost.commit, "what is staged is still what would be made now"
     assert healed.signed == ()
-    assert pages.findings() == []
-    assert pages.two_contents() == []
+    assert behind.findings() == []
+    assert behind.two_contents() == []
 
 
-def test_dies_between_staging_and_deploy_and_main_moves_on(pages: Pages) -> None:
-    pages.run()
-    pages.team.release("1.1")
-    lost = pages.stage()
-    pages.team.release("1.2")
-    healed = pages.run()
+def test_dies_between_staging_and_deploy_and_main_moves_on(behind: Pages) -> None:
+    lost = behind.stage()
+    behind.team.release("1.2")
+    healed = behind.run()
     assert healed.timestamp == lost.timestamp + 1
-    assert pages.two_contents() == []
+    assert behind.two_contents() == []
 
 
-def test_dies_between_deploy_and_live_check(pages: Pages) -> None:
-    pages.run()
-    pages.team.release("1.1")
-    out = pages.stage()
-    pages.deploy(pages.build(out))
-    healed = pages.run()
+def test_dies_between_deploy_and_live_check(behind: Pages) -> None:
+    out = behind.stage()
+    behind.deploy(behind.build(out))
+    healed = behind.run()
     assert healed.commit == out.commit
-    assert pages.two_contents() == []
+    assert behind.two_contents() == []
 
 
-def test_what_was_deployed_and_never_recorded_is_still_there_for_clients_in_flight(pages: Pages) -> None:
-    pages.run()
-    pages.team.release("1.1")
-    pages.deploy(pages.build(pages.stage()))
-    pages.team.release("1.2")
-    healed = pages.run()
+def test_what_was_deployed_and_never_recorded_is_still_there_for_clients_in_flight(behind: Pages) -> None:
+    behind.deploy(behind.build(behind.stage()))
+    behind.team.release("1.2")
+    healed = behind.run()
     assert healed.timestamp == 3
-    assert pages.served
-    assert (pages.served / "metadata/2.snapshot.json").is_file()
-    assert (pages.served / "metadata/3.targets.json").is_file()
-    assert pages.findings() == []
-    assert pages.two_contents() == []
+    assert behind.served
+    assert (behind.served / "metadata/2.snapshot.json").is_file()
+    assert (behind.served / "metadata/3.targets.json").is_file()
+    assert behind.findings() == []
+    assert behind.two_contents() == []
 
 
-def test_dies_before_recording(pages: Pages) -> None:
-    pages.run()
-    pages.team.release("1.1")
-    out = pages.stage()
-    pages.deploy(pages.build(out))
-    pages.check(out)
-    healed = pages.run()
+def test_dies_before_recording(behind: Pages) -> None:
+    out = behind.stage()
+    behind.deploy(behind.build(out))
+    behind.check(out)
+    healed = behind.run()
     assert healed.commit == out.commit
-    assert pages.tip(PUBLISHED) == out.commit
-    assert pages.two_contents() == []
+    assert behind.tip(PUBLISHED) == out.commit
+    assert behind.two_contents() == []
 
 
-def test_dies_and_both_caches_are_lost_but_the_site_remembers(pages: Pages) -> None:
-    pages.run()
-    git = Git.open(pages.team.person("mallory").clone)
+def test_dies_and_both_caches_are_lost_but_the_site_remembers(running: Pages) -> None:
+    git = Git.open(running.team.person("mallory").clone)
     git.run("push", "--quiet", "origin", f":refs/heads/{STAGED}", f":refs/heads/{PUBLISHED}")
-    pages.team.release("1.1")
-    healed = pages.run()
+    running.team.release("1.1")
+    healed = running.run()
     assert healed.timestamp == 2
-    assert pages.two_contents() == []
+    assert running.two_contents() == []
 
 
-def test_a_timestamp_that_fell_due_after_a_death_gets_a_number_of_its_own(pages: Pages) -> None:
-    pages.run()
-    pages.team.release("1.1")
-    pages.deploy(pages.build(pages.stage()))
+def test_a_timestamp_that_fell_due_after_a_death_gets_a_number_of_its_own(behind: Pages) -> None:
+    behind.deploy(behind.build(behind.stage()))
     later = NOW + days(2.5)
-    healed = pages.run(later)
+    healed = behind.run(later)
     assert healed.signed == (("timestamp", 3),)
-    assert pages.findings(later) == []
-    assert pages.two_contents() == []
+    assert behind.findings(later) == []
+    assert behind.two_contents() == []
 
 
 # Build
@@ -308,79 +325,76 @@ def checked(pages: Pages, staged: Staged, edges: Edges, attempts: int = 1) -> pu
     )
 
 
-def two_versions(pages: Pages) -> tuple[Path, Path, Staged]:
-    pages.run()
-    assert pages.served
-    old = pages.served
-    pages.team.release("1.1")
-    staged = pages.stage()
-    return old, pages.build(staged), staged
+def two_versions(behind: Pages) -> tuple[Path, Path, Staged]:
+    """What is served, and what was built and staged after it."""
+    assert behind.served
+    staged = behind.stage()
+    return behind.served, behind.build(staged), staged
 
 
-def test_an_edge_that_lags_behind_is_waited_for(pages: Pages) -> None:
-    old, new, staged = two_versions(pages)
-    found = checked(pages, staged, Edges(old, old, new), attempts=5)
+def test_an_edge_that_lags_behind_is_waited_for(behind: Pages) -> None:
+    old, new, staged = two_versions(behind)
+    found = checked(behind, staged, Edges(old, old, new), attempts=5)
     assert (found.freshness, found.attempts) == (Freshness.NEW, 3)
 
 
-def test_an_edge_that_goes_on_lagging_is_a_warning(pages: Pages) -> None:
-    old, _, staged = two_versions(pages)
-    found = checked(pages, staged, Edges(old), attempts=3)
+def test_an_edge_that_goes_on_lagging_is_a_warning(behind: Pages) -> None:
+    old, _, staged = two_versions(behind)
+    found = checked(behind, staged, Edges(old), attempts=3)
     assert (found.stale, found.timestamp, found.wanted, found.attempts) == (True, 1, 2, 3)
     assert "still serves timestamp 1 instead of 2" in found.said
 
 
-def test_an_edge_without_the_new_root_is_no_hindrance(pages: Pages) -> None:
-    pages.run()
-    changing.renew(pages.team.person("alice").context, ["root"])
+def test_an_edge_without_the_new_root_is_no_hindrance(running: Pages) -> None:
+    changing.renew(running.team.person("alice").context, ["root"])
     for name in ("alice", "bob"):
-        pages.team.person(name).sign("renew")
-    events.merge(pages.team.person("alice").context, "renew")
-    staged = pages.stage()
-    new = pages.build(staged)
+        running.team.person(name).sign("renew")
+    events.merge(running.team.person("alice").context, "renew")
+    staged = running.stage()
+    new = running.build(staged)
     (new / "metadata/2.root.json").unlink()
-    assert checked(pages, staged, Edges(new)).freshness is Freshness.NEW
+    assert checked(running, staged, Edges(new)).freshness is Freshness.NEW
 
 
-def test_a_site_half_of_which_is_new_is_waited_for_and_then_refused(pages: Pages) -> None:
-    _, new, staged = two_versions(pages)
+def test_a_site_half_of_which_is_new_is_waited_for_and_then_refused(behind: Pages) -> None:
+    _, new, staged = two_versions(behind)
     whole = (new / "metadata/2.snapshot.json").read_bytes()
     (new / "metadata/2.snapshot.json").unlink()
     edges = Edges(new)
-    error = refusal(lambda: checked(pages, staged, edges, attempts=2))
+    error = refusal(lambda: checked(behind, staged, edges, attempts=2))
     assert isinstance(error, EnvironmentFault)
     assert error.reason == "unreachable"
     (new / "metadata/2.snapshot.json").write_bytes(whole)
-    assert checked(pages, staged, edges).freshness is Freshness.NEW
+    assert checked(behind, staged, edges).freshness is Freshness.NEW
 
 
-def test_a_site_that_does_not_verify_is_refused(pages: Pages) -> None:
-    _, new, staged = two_versions(pages)
+def test_a_site_that_does_not_verify_is_refused(behind: Pages) -> None:
+    _, new, staged = two_versions(behind)
     (new / "metadata/2.snapshot.json").write_bytes((new / "metadata/1.snapshot.json").read_bytes())
-    assert refusal(lambda: checked(pages, staged, Edges(new), attempts=3)).reason == "trial"
+    assert refusal(lambda: checked(behind, staged, Edges(new), attempts=3)).reason == "trial"
 
 
-def test_a_changed_target_that_is_not_served_as_signed_is_found(pages: Pages) -> None:
-    _, new, staged = two_versions(pages)
+def test_a_changed_target_that_is_not_served_as_signed_is_found(behind: Pages) -> None:
+    _, new, staged = two_versions(behind)
     for archive in new.rglob("*.hello-1.1.tar.gz"):
         archive.write_bytes(b"other")
-    assert isinstance(refusal(lambda: checked(pages, staged, Edges(new))), RefusedError)
+    assert isinstance(refusal(lambda: checked(behind, staged, Edges(new))), RefusedError)
 
 
-def test_other_content_under_the_number_deployed_is_a_loud_refusal(pages: Pages) -> None:
+def test_other_content_under_the_number_deployed_is_a_loud_refusal(behind: Pages) -> None:
     """Somebody else has the online key."""
-    old, new, staged = two_versions(pages)
-    forged = resigned(pages, old, 2)
+    old, new, staged = two_versions(behind)
+    forged = resigned(behind, old, 2)
     (new / "metadata/timestamp.json").write_bytes(forged)
-    error = refusal(lambda: checked(pages, staged, Edges(new), attempts=3))
+    error = refusal(lambda: checked(behind, staged, Edges(new), attempts=3))
     assert error.reason == "two-contents"
     assert "--replace" in error.todo
 
 
-def test_a_timestamp_that_was_never_staged_is_a_loud_refusal(pages: Pages) -> None:
-    old, new, staged = two_versions(pages)
-    (new / "metadata/timestamp.json").write_bytes(resigned(pages, old, 7))
-    assert refusal(lambda: checked(pages, staged, Edges(new))).reason == "foreign-timestamp"
+def test_a_timestamp_that_was_never_staged_is_a_loud_refusal(behind: Pages) -> None:
+    old, new, staged = two_versions(behind)
+    (new / "metadata/timestamp.json").write_bytes(resigned(behind, old, 7))
+    assert refusal(lambda: checked(behind, staged, Edges(new))).reason == "foreign-timestamp"
 
 
 def resigned(pages: Pages, site: Path, version: int) -> bytes:
@@ -395,18 +409,18 @@ def resigned(pages: Pages, site: Path, version: int) -> bytes:
     return metadata.to_bytes()
 
 
-def test_a_later_run_may_have_been_faster(pages: Pages) -> None:
-    _, _, staged = two_versions(pages)
-    pages.team.release("1.2")
-    later = pages.build(pages.stage())
-    found = checked(pages, staged, Edges(later))
+def test_a_later_run_may_have_been_faster(behind: Pages) -> None:
+    _, _, staged = two_versions(behind)
+    behind.team.release("1.2")
+    later = behind.build(behind.stage())
+    found = checked(behind, staged, Edges(later))
     assert (found.freshness, found.timestamp, found.wanted) == (Freshness.NEWER, 3, 2)
     assert "newer than the 2 looked for" in found.said
 
 
-def test_no_attempt_at_all_is_a_mistake(pages: Pages) -> None:
-    old, _, staged = two_versions(pages)
-    assert isinstance(refusal(lambda: checked(pages, staged, Edges(old), attempts=0)), UsageError)
+def test_no_attempt_at_all_is_a_mistake(behind: Pages) -> None:
+    old, _, staged = two_versions(behind)
+    assert isinstance(refusal(lambda: checked(behind, staged, Edges(old), attempts=0)), UsageError)
 
 
 def test_targets_too_large_to_try_are_counted(pages: Pages) -> None:
@@ -437,47 +451,44 @@ def test_only_what_was_staged_is_recorded(pages: Pages) -> None:
     assert error.reason == "not-staged"
 
 
-def test_a_tampered_published_branch_does_not_stop_publishing(pages: Pages) -> None:
+def test_a_tampered_published_branch_does_not_stop_publishing(running: Pages) -> None:
     """It is a cache: what somebody with push rights put there counts for nothing, and is left behind."""
-    pages.run()
-    pages.team.push_file(PUBLISHED, "targets/evil.bin", b"evil")
-    pages.team.release("1.1")
-    healed = pages.run()
-    assert pages.tip(PUBLISHED) == healed.commit
-    assert "targets/evil.bin" not in pages.tree(healed.commit).entries()
-    assert pages.findings() == []
+    running.team.push_file(PUBLISHED, "targets/evil.bin", b"evil")
+    running.team.release("1.1")
+    healed = running.run()
+    assert running.tip(PUBLISHED) == healed.commit
+    assert "targets/evil.bin" not in running.tree(healed.commit).entries()
+    assert running.findings() == []
 
 
-def test_a_tampered_published_branch_is_mended_even_if_nothing_is_new(pages: Pages) -> None:
-    pages.run()
-    pages.team.push_file(PUBLISHED, "metadata/timestamp.json", b"{}")
-    healed = pages.run()
-    assert pages.tip(PUBLISHED) == healed.commit
-    assert pages.two_contents() == []
+def test_a_tampered_published_branch_is_mended_even_if_nothing_is_new(running: Pages) -> None:
+    running.team.push_file(PUBLISHED, "metadata/timestamp.json", b"{}")
+    healed = running.run()
+    assert running.tip(PUBLISHED) == healed.commit
+    assert running.two_contents() == []
 
 
-def test_a_lost_published_branch_is_written_again(pages: Pages) -> None:
-    pages.run()
-    Git.open(pages.team.person("mallory").clone).run("push", "--quiet", "origin", f":refs/heads/{PUBLISHED}")
-    healed = pages.run()
-    assert pages.tip(PUBLISHED) == healed.commit
-    assert pages.two_contents() == []
+def test_a_lost_published_branch_is_written_again(running: Pages) -> None:
+    Git.open(running.team.person("mallory").clone).run(
+        "push", "--quiet", "origin", f":refs/heads/{PUBLISHED}"
+    )
+    healed = running.run()
+    assert running.tip(PUBLISHED) == healed.commit
+    assert running.two_contents() == []
 
 
-def test_a_lost_staged_branch_is_written_again(pages: Pages) -> None:
-    pages.run()
-    Git.open(pages.team.person("mallory").clone).run("push", "--quiet", "origin", f":refs/heads/{STAGED}")
-    healed = pages.run()
-    assert pages.tip(PUBLISHED) == pages.tip(STAGED) == healed.commit
-    assert pages.two_contents() == []
+def test_a_lost_staged_branch_is_written_again(running: Pages) -> None:
+    Git.open(running.team.person("mallory").clone).run("push", "--quiet", "origin", f":refs/heads/{STAGED}")
+    healed = running.run()
+    assert running.tip(PUBLISHED) == running.tip(STAGED) == healed.commit
+    assert running.two_contents() == []
 
 
-def test_an_online_thief_who_ends_a_role_is_told_apart_from_a_main_that_went_back(pages: Pages) -> None:
+def test_an_online_thief_who_ends_a_role_is_told_apart_from_a_main_that_went_back(running: Pages) -> None:
     """A snapshot that lists a version which nobody signed comes from the online key alone."""
-    pages.run()
-    assert pages.served
-    pages.team.push_file(STAGED, "metadata/2.snapshot.json", overstated(pages, pages.served))
-    error = refusal(pages.stage)
+    assert running.served
+    running.team.push_file(STAGED, "metadata/2.snapshot.json", overstated(running, running.served))
+    error = refusal(running.stage)
     assert error.reason == "went-back"
     assert "online key" in error.todo
     assert "--replace" in error.todo

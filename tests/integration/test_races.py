@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from integration.team import Person, Team
+from integration.team import Person, Team, with_proposal
 from keyturn.flow import events, found
 from keyturn.flow.retry import ATTEMPTS, until_pushed
 from keyturn.forge.local import LocalForge
@@ -47,6 +47,7 @@ class Gate:
         os.mkfifo(self.ready)
         for person in people:
             hooks = person.clone / ".git/hooks"
+            hooks.mkdir()
             os.mkfifo(hooks / "go")
             hook = hooks / "pre-push"
             hook.write_text(HOOK.format(ready=self.ready))
@@ -127,8 +128,8 @@ def end(process: subprocess.Popen[str]) -> None:
 
 
 def test_two_signers_who_push_at_once_both_get_through(team: Team, tmp_path: Path) -> None:
-    team.found()
-    topic = team.propose("1.0").topic
+    team.begin(with_proposal, "1.0")
+    topic = "release-hello-1.0"
     alice, bob = team.person("alice"), team.person("bob")
     gate = Gate(tmp_path, [alice, bob])
     race(gate, [(person, sign_command(person, topic)) for person in (alice, bob)])
@@ -164,8 +165,8 @@ def test_patience_ends_with_a_clear_word(team: Team) -> None:
 
 def test_a_merge_that_lost_a_race_is_judged_anew(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
     """Main moves between the verdict and the push: the merge is made again on top of it."""
-    team.found()
-    topic = team.propose("1.0").topic
+    team.begin(with_proposal, "1.0")
+    topic = "release-hello-1.0"
     for name in ("alice", "bob"):
         team.person(name).sign(topic)
     moved = []

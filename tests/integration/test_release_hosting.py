@@ -27,15 +27,20 @@ def host() -> FakeHost:
     return FakeHost(tip=lambda branch: None)
 
 
-@pytest.fixture
-def hosted(team: Team) -> Team:
-    """A repository that keeps its archives in releases."""
+def with_releases(team: Team) -> None:
+    """Founded, and the policy changed to keep archives in releases."""
     team.found()
     alice = team.person("alice").context
     alice.forge.refresh()
     text = alice.forge.tree(alice.forge.main()).read("keyturn.yml").decode()
     changing.policy(alice, text.replace("source: git", "source: releases").encode())
     events.merge(alice, changing.POLICY_TOPIC)
+
+
+@pytest.fixture
+def hosted(team: Team) -> Team:
+    """A repository that keeps its archives in releases."""
+    team.begin(with_releases)
     return team
 
 

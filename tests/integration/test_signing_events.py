@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from integration.team import NOW, Team, days
+from integration.team import NOW, Team, days, with_proposal
 from keyturn.errors import NothingToDo, PendingError, RefusedError, UsageError
 from keyturn.flow import events, proposing, publishing, signing
 from keyturn.flow.context import load_event
@@ -24,8 +24,7 @@ TOPIC = "release-hello-1.0"
 @pytest.fixture
 def proposed(team: Team) -> Team:
     """A founded repository with version 1.0 proposed."""
-    team.found()
-    team.propose("1.0")
+    team.begin(with_proposal, "1.0")
     return team
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from integration.team import NOW, Team, days
+from integration.team import NOW, Team, days, founding, with_proposal, with_site
 from integration.test_changing import edited, sign_and_merge, signers_line, with_plugins
 from keyturn.cli import render
 from keyturn.errors import RefusedError
@@ -73,8 +73,7 @@ def without_plugins(team: Team) -> str:
 def test_looking_at_an_event_that_waits_for_signatures_tries_nothing(
     team: Team, asked: list[Outcome]
 ) -> None:
-    team.found()
-    team.propose("1.0")
+    team.begin(with_proposal, "1.0")
     asked.clear()
     status = events.status(team.person("alice").context, TOPIC)
 
@@ -85,8 +84,7 @@ def test_looking_at_an_event_that_waits_for_signatures_tries_nothing(
 
 
 def test_ready_says_that_the_trial_passed(team: Team) -> None:
-    team.found()
-    team.propose("1.0")
+    team.begin(with_proposal, "1.0")
     team.person("alice").sign(TOPIC)
     status = team.person("bob").sign(TOPIC)
 
@@ -155,8 +153,7 @@ def test_what_would_strand_clients_is_not_signed(team: Team, monkeypatch: pytest
 
 def test_another_finding_beside_it_is_what_is_named(team: Team, asked: list[Outcome]) -> None:
     """What breaks a rule is not tried at all: the rule says better what is wrong."""
-    team.found()
-    team.propose("1.0")
+    team.begin(with_proposal, "1.0")
     team.push_file(f"sign/{TOPIC}", "README.md", b"rides along")
     asked.clear()
     with pytest.raises(RefusedError, match="KT301") as refusal:
@@ -166,8 +163,7 @@ def test_another_finding_beside_it_is_what_is_named(team: Team, asked: list[Outc
 
 
 def test_an_air_gapped_machine_tries_it_from_main(team: Team, tmp_path: Path, asked: list[Outcome]) -> None:
-    team.found()
-    team.propose("1.0")
+    team.begin(with_proposal, "1.0")
     asked.clear()
     alice = team.person("alice")
     alice.context.forge.refresh()
@@ -180,8 +176,7 @@ def test_an_air_gapped_machine_tries_it_from_main(team: Team, tmp_path: Path, as
 
 
 def test_a_record_of_the_last_publication_that_was_tampered_with_plays_no_part(team: Team) -> None:
-    team.found()
-    publishing.publish(team.publisher(), team.base / "site", [team.online])
+    team.begin(with_site)
     team.push_file(PUBLISHED, "metadata/timestamp.json", b"{}")
     team.propose("1.0")
     alice = team.person("alice")
@@ -201,7 +196,7 @@ def test_the_events_of_a_repositorys_life_pass(team: Team, tmp_path: Path, asked
         assert [outcome.refusal for outcome in asked] == [None], topic
         publishing.publish(team.publisher(), site, signers)
 
-    team.found()
+    founding(team)
     assert [outcome.refusal for outcome in asked] == [None]
     publishing.publish(team.publisher(), site, signers)
     alice = team.person("alice")
@@ -234,8 +229,7 @@ def test_the_events_of_a_repositorys_life_pass(team: Team, tmp_path: Path, asked
 
 
 def test_an_expired_repository_can_be_renewed_role_by_role(team: Team, asked: list[Outcome]) -> None:
-    team.found()
-    publishing.publish(team.publisher(), team.base / "site", [team.online])
+    team.begin(with_site)
     much_later = NOW + days(400)
     asked.clear()
     (made,) = changing.renew(team.person("alice").at(much_later), ["targets"])
@@ -251,9 +245,7 @@ def test_an_expired_repository_can_be_renewed_role_by_role(team: Team, asked: li
 
 
 def test_a_usual_event_is_tried_in_less_than_two_seconds(team: Team) -> None:
-    team.found()
-    team.release("1.0")
-    publishing.publish(team.publisher(), team.base / "site", [team.online])
+    team.begin(with_site, "1.0")
     team.propose("1.1")
     context = team.person("alice").context
     context.forge.refresh()

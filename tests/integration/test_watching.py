@@ -48,8 +48,8 @@ def checked(monkeypatch: pytest.MonkeyPatch) -> list[Build]:
     return asked
 
 
-def watched(team: Team) -> None:
-    """A repository whose app comes from acme/hello."""
+def with_source(team: Team) -> None:
+    """Founded, and the policy changed to take the app from acme/hello."""
     team.found()
     alice = team.person("alice").context
     alice.forge.refresh()
@@ -85,7 +85,7 @@ def release(source: FakeHost, team: Team, version: str, *, attested: bool = True
 def test_a_newer_release_is_proposed_byte_for_byte(
     team: Team, source: FakeHost, checked: list[Build]
 ) -> None:
-    watched(team)
+    team.begin(with_source)
     release(source, team, "1.0")
     digest = release(source, team, "1.1")
 
@@ -103,7 +103,7 @@ def test_a_newer_release_is_proposed_byte_for_byte(
 
 
 def test_the_commit_says_what_was_proven(team: Team, source: FakeHost, checked: list[Build]) -> None:
-    watched(team)
+    team.begin(with_source)
     digest = release(source, team, "1.1")
     look(team, source)
 
@@ -116,7 +116,7 @@ def test_the_commit_says_what_was_proven(team: Team, source: FakeHost, checked: 
 def test_what_no_attestation_vouches_for_is_not_proposed(
     team: Team, source: FakeHost, checked: list[Build]
 ) -> None:
-    watched(team)
+    team.begin(with_source)
     release(source, team, "1.1", attested=False)
 
     found = look(team, source)
@@ -127,7 +127,7 @@ def test_what_no_attestation_vouches_for_is_not_proposed(
 
 
 def test_looking_again_proposes_nothing_twice(team: Team, source: FakeHost, checked: list[Build]) -> None:
-    watched(team)
+    team.begin(with_source)
     release(source, team, "1.1")
     look(team, source)
     again = look(team, source)
@@ -148,7 +148,7 @@ def test_looking_again_proposes_nothing_twice(team: Team, source: FakeHost, chec
 def test_only_final_releases_of_the_form_named_are_looked_at(
     team: Team, source: FakeHost, checked: list[Build], change: Callable[[HostedRelease], HostedRelease]
 ) -> None:
-    watched(team)
+    team.begin(with_source)
     release(source, team, "1.1")
     source.hosted = [change(one) for one in source.hosted]
     found = look(team, source)
@@ -158,7 +158,7 @@ def test_only_final_releases_of_the_form_named_are_looked_at(
 def test_a_release_without_its_archive_says_what_is_missing(
     team: Team, source: FakeHost, checked: list[Build]
 ) -> None:
-    watched(team)
+    team.begin(with_source)
     release(source, team, "1.1")
     source.hosted = [replace(one, assets=()) for one in source.hosted]
 
@@ -171,7 +171,7 @@ def test_a_release_without_its_archive_says_what_is_missing(
 def test_a_file_that_no_client_could_install_is_not_proposed(
     team: Team, source: FakeHost, checked: list[Build]
 ) -> None:
-    watched(team)
+    team.begin(with_source)
     release(source, team, "1.1")
     (asset,) = source.hosted[0].assets
     source.contents[asset.id] = b"no archive"
@@ -185,7 +185,7 @@ def test_a_repository_that_does_not_answer_is_told_with_its_app(
     def unreachable(*_: object) -> NoReturn:
         raise RefusedError("no answer", reason="host")
 
-    watched(team)
+    team.begin(with_source)
     monkeypatch.setattr(source, "releases", unreachable)
     assert look(team, source).failed["hello"].reason == "host"
 
