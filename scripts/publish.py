@@ -26,10 +26,14 @@ INPUTS = (
     Input("directory"),
     Input("url"),
     Input("old-key"),
+    Input("kms"),
     Input("attempts", default="20"),
     Input("pause", default="30"),
 )
 OUTPUTS = ("commit", "timestamp", "changed", "directory", "page-url", "root-digest", "client")
+
+KMS: Mapping[str, str] = {"awskms": "aws", "gcpkms": "gcp", "azurekms": "azure", "vault": "vault"}
+"""The input that goes with the scheme of an online key."""
 
 
 def main(job: Job, outputs: Outputs) -> None:
@@ -76,8 +80,29 @@ def signers(job: Job, context: Context) -> list[KeySigner]:
     # With a root digest there was a founding: then a main without a root is no beginning, but a loss.
     if job.root_digest is None and not State(main).roots:
         raise NothingToDo("the repository is not founded yet", where=context.forge.url, reason="not-founded")
-    uris = [require_policy(main).online.key, job.inputs["old-key"]]
-    return [load_signer(uri, env=job.environment, ask_passphrase=None) for uri in uris if uri]
+    policy = require_policy(main)
+    require_kms(policy.online.key, job.inputs["kms"])
+    online = load_signer(policy.online.key, env=job.environment, ask_passphrase=None)
+    publishing.require_online_key(main, policy, online)
+    old = job.inputs["old-key"]
+    return [online, *([load_signer(old, env=job.environment, ask_passphrase=None)] if old else [])]
+
+
+def require_kms(uri: str, kms: str) -> None:
+    """Have the input ``kms`` name the service that ``keyturn.yml`` names.
+
+    Raises:
+        UsageError: It names another, or none (reason ``bad-input``).
+    """
+    wanted = KMS.get(uri.partition(":")[0], "")
+    if kms != wanted:
+        raise UsageError(
+            f"keyturn.yml keeps the online key in {wanted or 'an environment variable'}, and the input says "
+            f"{kms or 'nothing'!r}",
+            where="the input kms",
+            todo=f"Give the step stage the input kms: {wanted}" if wanted else "Leave it out.",
+            reason="bad-input",
+        )
 
 
 def build(job: Job, context: Context, outputs: Outputs) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, derive_private_key
@@ -413,6 +413,7 @@ def _period(delegation: Delegation | None, before: Period) -> Period:
     return (period_of(delegation) if delegation else None) or before
 
 
+@lru_cache(maxsize=64)
 def _policy(data: bytes | None) -> tuple[Policy | None, tuple[Any, ...]]:
     if data is None:
         return None, ()

@@ -30,7 +30,7 @@ class Runner:
         scripts = base / "action" / "scripts"
         scripts.mkdir()
         shutil.copy(PROJECT / "scripts" / "bootstrap", scripts)
-        for name in ("release", "watch"):
+        for name in ("publish", "release", "watch"):
             (scripts / f"{name}.py").write_text("")
 
     def write_lock(self, digest: str) -> None:
@@ -146,8 +146,68 @@ def test_who_checks_attestations_has_a_lock_of_its_own(runner: Runner) -> None:
     assert "requirements/attest.txt" in runner.run("watch")[1]
 
 
+KMS = ("aws", "gcp", "azure", "vault")
+
+
+@pytest.mark.parametrize("kms", KMS)
+def test_who_signs_with_a_kms_has_a_lock_of_its_own(runner: Runner, kms: str) -> None:
+    shutil.copy(runner.lock, runner.lock.with_name(f"{kms}.txt"))
+    assert f"requirements/{kms}.txt" in runner.run("publish", kms)[1]
+
+
+@pytest.mark.parametrize("command", ["release", "publish"])
+def test_without_a_kms_the_lock_is_everybodys(runner: Runner, command: str) -> None:
+    assert "requirements/action.txt" in runner.run(command, "")[1]
+
+
+@pytest.mark.parametrize(
+    ("command", "kms"), [("publish", "AWS"), ("publish", "../dev"), ("publish", "attest"), ("release", "aws")]
+)
+def test_no_other_lock_can_be_named(runner: Runner, command: str, kms: str) -> None:
+    code, said = runner.run(command, kms)
+    assert code == 4
+    assert "the input kms is none of aws, gcp, azure, vault" in said
+
+
+def locked(name: str) -> dict[str, set[str]]:
+    """What a lock installs, with its markers, and the hashes of each."""
+    entries: dict[str, set[str]] = {}
+    for line in (PROJECT / "requirements" / f"{name}.txt").read_text().splitlines():
+        if line and not line.startswith((" ", "#")):
+            entries[entry := line.removesuffix("\\").strip()] = set()
+        elif "--hash=" in line:
+            entries[entry].add(line.strip(" \\"))
+    return entries
+
+
+def packages(name: str) -> dict[str, set[str]]:
+    versions: dict[str, set[str]] = {}
+    for entry in locked(name):
+        package, _, version = entry.partition(";")[0].strip().partition("==")
+        versions.setdefault(package, set()).add(version)
+    return versions
+
+
+@pytest.mark.parametrize("kms", KMS)
+def test_the_lock_of_a_kms_is_what_every_run_has_and_what_speaks_to_it(kms: str) -> None:
+    common, own = packages("action"), packages(kms)
+    assert {name: own.get(name) for name in common} == common
+    assert set(own) - set(common)
+    hashes = {entry.partition(";")[0].strip(): found for entry, found in locked(kms).items()}
+    for entry, found in locked("action").items():
+        assert hashes[entry.partition(";")[0].strip()] == found
+
+
+@pytest.mark.parametrize(
+    ("kms", "library"),
+    [("aws", "boto3"), ("gcp", "google-cloud-kms"), ("azure", "azure-keyvault-keys"), ("vault", "hvac")],
+)
+def test_each_lock_brings_the_library_that_its_service_is_reached_by(kms: str, library: str) -> None:
+    assert [name for name in ("action", *KMS) if library in packages(name)] == [kms]
+
+
 def test_the_locks_name_a_hash_for_everything_and_wheels_need_nothing_else() -> None:
-    for name in ("action", "attest"):
+    for name in ("action", "attest", *KMS):
         text = (PROJECT / "requirements" / f"{name}.txt").read_text()
         entries = [line for line in text.splitlines() if line and not line.startswith((" ", "#"))]
         assert entries
@@ -156,4 +216,4 @@ def test_the_locks_name_a_hash_for_everything_and_wheels_need_nothing_else() -> 
 
 
 def test_it_stays_small_enough_to_be_read() -> None:
-    assert len((PROJECT / "scripts" / "bootstrap").read_text().splitlines()) < 80
+    assert len((PROJECT / "scripts" / "bootstrap").read_text().splitlines()) < 90

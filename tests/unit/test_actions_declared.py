@@ -90,7 +90,9 @@ def test_inputs_reach_the_script_by_its_environment_alone(command: str) -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_an_action_runs_its_own_script(command: str) -> None:
     setup, run = action_of(command)["runs"]["steps"]
-    assert setup["run"] == f'"${{GITHUB_ACTION_PATH}}/../../scripts/bootstrap" {command}'
+    kms = ' "${KEYTURN_INPUT_KMS}"' if command == "publish" else ""
+    assert setup["run"] == f'"${{GITHUB_ACTION_PATH}}/../../scripts/bootstrap" {command}{kms}'
+    assert setup.get("env", {}) == ({"KEYTURN_INPUT_KMS": "${{ inputs.kms }}"} if kms else {})
     assert run["run"].endswith(f'"${{GITHUB_ACTION_PATH}}/../../scripts/{command}.py"')
 
 

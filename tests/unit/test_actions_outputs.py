@@ -67,6 +67,13 @@ def test_no_value_can_set_another_output(tmp_path: Path, value: str) -> None:
     assert runner_reads(tmp_path / "output")["b"] == "ours"
 
 
+def test_what_an_output_holds_is_one_line_that_shows(tmp_path: Path) -> None:
+    said = outputs(tmp_path, "events")
+    said.set(events=("sign/a\u202eb", "sign/\x1b[31m\nc"))
+    said.write()
+    assert runner_reads(tmp_path / "output") == {"events": r"sign/a\u202eb,sign/\u001b[31m\u000ac"}
+
+
 def test_a_huge_summary_is_cut_rather_than_dropped_by_the_host(tmp_path: Path) -> None:
     said = outputs(tmp_path)
     said.say("é" * 900_000)
@@ -90,6 +97,7 @@ COMMANDS = (
     "##[error]x",
     "  ::add-mask::a",
     "\u2028::error::x",
+    "in the middle ##[add-mask]main",
 )
 
 
@@ -97,7 +105,8 @@ COMMANDS = (
 def test_what_is_told_is_never_taken_for_a_command(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     tell(f"first\n{text}\rsecond")
     for line in capsys.readouterr().out.splitlines():
-        assert not line.lstrip().startswith(("::", "##["))
+        assert not line.lstrip().startswith("::")
+        assert "##[" not in line
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -13,8 +14,12 @@ import pytest
 from keyturn.actions import Job, run_job
 from keyturn.errors import NothingToDo, RefusedError
 from keyturn.forge.host import HostError
+from keyturn.policy import parse
+from keyturn.signing import KeySigner, load_signer, new_key, prove, public_pem
+from keyturn.tree import MemoryTree
 from unit.test_actions_declared import script_of
 from unit.test_actions_outputs import runner_reads
+from unit.test_policy import VALID
 
 COMMIT = "ab" * 20
 PULL = SimpleNamespace(url="https://forge.example/alice/updates/pull/5")
@@ -158,6 +163,86 @@ def test_staging_says_whether_there_is_something_to_deploy(
     assert (code, outputs["state"], outputs["changed"]) == (0, state, str(changed).lower())
     assert (outputs["commit"], outputs["timestamp"], outputs["root-digest"]) == (COMMIT, "4", "ff")
     assert "timestamp 4" in summary
+
+
+class Turned:
+    """A main whose policy keeps the online key somewhere, and what is opened for it."""
+
+    def __init__(self, script: ModuleType, patch: pytest.MonkeyPatch, uri: str) -> None:
+        text = VALID.replace("env:KEYTURN_ONLINE_KEY", uri).encode()
+        self.pem = new_key("ed25519", None).pem
+        self.main: dict[str, bytes] = {"keyturn.yml": text}
+        self.opened: list[str] = []
+        patch.setattr(script, "load_signer", self.load)
+        patch.setattr(script.publishing, "stage", lambda *_: staged(changed=True))
+
+    def load(self, uri: str, **_: object) -> KeySigner:
+        self.opened.append(uri)
+        return replace(self.signer(self.pem), uri=uri)
+
+    @staticmethod
+    def signer(pem: bytes) -> KeySigner:
+        return load_signer("env:KEY", env={"KEY": pem.decode()}, ask_passphrase=None)
+
+    def list_online(self, signer: KeySigner) -> None:
+        self.main["keyring/online.pub"] = public_pem(signer.public)
+        self.main["keyring/online.proof"] = prove(
+            signer, parse(self.main["keyturn.yml"]).name, "online"
+        ).encode()
+
+    def put(self, forge: SimpleNamespace) -> None:
+        forge.main = lambda: COMMIT
+        forge.url = "https://forge.example/alice/updates"
+        forge.tree = lambda _: MemoryTree(self.main)
+
+
+@pytest.mark.parametrize(
+    ("uri", "kms"),
+    [
+        ("env:KEYTURN_ONLINE_KEY", ""),
+        ("awskms:alias/online", "aws"),
+        ("gcpkms:projects/p", "gcp"),
+        ("azurekms:my-vault/online", "azure"),
+        ("vault:online", "vault"),
+    ],
+)
+def test_the_online_key_is_opened_where_the_policy_keeps_it(
+    uri: str,
+    kms: str,
+    ran: Ran,
+    forge: SimpleNamespace,
+    environment: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    script = script_of("publish")
+    turned = Turned(script, monkeypatch, uri)
+    turned.list_online(turned.signer(turned.pem))
+    turned.put(forge)
+    environment["KEYTURN_ROOT"] = "ab" * 32
+    code, outputs, _ = ran(script, kms=kms, old_key="env:OLD")
+    assert (code, outputs["state"], turned.opened) == (0, "staged", [uri, "env:OLD"])
+    # The library of another service would not be there.
+    for other in {"", "aws", "gcp", "azure", "vault"} - {kms}:
+        code, outputs, _ = ran(script, kms=other)
+        assert (code, outputs["reason"]) == (2, "bad-input")
+    assert turned.opened == [uri, "env:OLD"]
+
+
+def test_a_service_that_was_turned_to_another_key_signs_nothing(
+    ran: Ran,
+    forge: SimpleNamespace,
+    environment: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    script = script_of("publish")
+    turned = Turned(script, monkeypatch, "awskms:alias/online")
+    turned.list_online(turned.signer(new_key("ed25519", None).pem))
+    turned.put(forge)
+    environment["KEYTURN_ROOT"] = "ab" * 32
+    code, outputs, _ = ran(script, kms="aws")
+    assert (code, outputs["state"], outputs["reason"]) == (3, "failed", "foreign-key")
+    assert "keyring/online.pub holds" in capsys.readouterr().out
 
 
 def test_an_unknown_step_is_refused_with_those_that_there_are(

@@ -38,8 +38,8 @@ class Double:
     installed_updates: list[Update] = field(default_factory=list)
     launched_with: list[str] = field(default_factory=list)
 
-    def __call__(self, root: bytes, url: str, app: str, directory: Path, *, platform: str) -> Double:
-        self.made_with = {"root": root, "url": url, "app": app, "directory": directory, "platform": platform}
+    def __call__(self, root: bytes, url: str, app: str, directory: Path, **more: str) -> Double:
+        self.made_with = {"root": root, "url": url, "app": app, "directory": directory, **more}
         return self
 
     def check(self) -> CheckResult:
@@ -96,6 +96,7 @@ def test_an_update_is_told_with_exit_code_0(client: Double, tmp_path: Path) -> N
         "app": "app",
         "directory": tmp_path,
         "platform": "",
+        "releases": "",
     }
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timezone
+from functools import cache
 
 import pytest
 from hypothesis import example, given, settings
@@ -232,8 +233,13 @@ MARK_A = KeyMark("alice", "a" * 64, "0123456789abcdef" * 4)
 MARK_B = KeyMark("bob", "b" * 64, "fedcba9876543210" * 4)
 
 
+@cache
+def view_of_proposed() -> EventView:
+    return view_of(proposed())
+
+
 def with_report(state: EventState, *, roles: tuple[RoleStatus, ...] = (), **more: object) -> EventView:
-    view = view_of(proposed())
+    view = view_of_proposed()
     report = Report(state, more.pop("findings", ()), roles, more.pop("missing_keys", ()))  # type: ignore[arg-type]
     status = replace(view.status, state=state, report=report, **more)  # type: ignore[arg-type]
     return replace(view, status=status)

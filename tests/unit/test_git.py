@@ -1028,6 +1028,38 @@ def test_what_git_says_is_turned_into_what_to_do(
     assert "\x1b" not in caught.value.what
 
 
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("remote: Permission to acme/x.git denied to github-actions[bot].", "permission"),
+        ("fatal: unable to access 'https://x/': The requested URL returned error: 403", "permission"),
+        ("remote: Repository not found.\nfatal: repository 'https://x/' not found", "repository-not-found"),
+    ],
+)
+def test_a_token_that_may_not_do_it_is_told_what_it_lacks(
+    repo: Git, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, reason: str
+) -> None:
+    told = tmp_path / "told"
+    told.write_text(f"{said}\n")
+    tip = commit(repo, {"a": b"1"})
+    fake_git(
+        tmp_path / "bin",
+        '[ "$1" = --version ] && echo git version 2.39.5 && exit\n'
+        f'case "$*" in *get-url*) exit 2 ;; esac\ncat {told} >&2; exit 128',
+        monkeypatch,
+    )
+    job = Git(repo.directory, access={"GIT_CONFIG_COUNT": "0"})
+    for do, needed in (
+        (lambda: job.ls_remote("https://x/"), "read"),
+        (lambda: job.fetch("https://x/", [MAIN]), "read"),
+        (lambda: job.push("https://x/", [RefUpdate(MAIN, tip, None)]), "write"),
+    ):
+        with pytest.raises(GitError) as caught:
+            do()
+        assert caught.value.reason == reason
+        assert f"`contents: {needed}`" in caught.value.todo
+
+
 # Pushing
 
 

@@ -1,9 +1,9 @@
 """Keys on a signer's machine, and public keys in the keyring.
 
-A private key is named by a URI: ``file:PATH``, ``env:NAME`` or ``ssh-agent:KEY``. A person's URIs come from
-their own command line or configuration and never from a repository (DESIGN section 3). Messages name the URI,
-never what it leads to: neither key nor passphrase appears in an error, in a ``repr`` or in a traceback's own
-text.
+A private key is named by a URI: ``file:PATH``, ``env:NAME``, ``ssh-agent:KEY``, ``hsm:KEY``, or one of a KMS
+(:mod:`keyturn.signing.kms`). A person's URIs come from their own command line or configuration and never from
+a repository (DESIGN section 3). Messages name the URI, never what it leads to: neither key nor passphrase
+appears in an error, in a ``repr`` or in a traceback's own text.
 
 One scheme per type of key, the one that every TUF client knows: Ed25519, ECDSA on P-256 or P-384 with the
 hash of its size, RSASSA-PSS with SHA-256. An RSA key may also stand in a keyring under PKCS #1 v1.5, which
@@ -65,14 +65,7 @@ _ED25519_SMALL_ORDER_Y = frozenset(
     y % _ED25519_PRIME for y in (0, 1, -1, _ED25519_ORDER_8_Y, -_ED25519_ORDER_8_Y)
 )
 
-_NOT_YET = {
-    "pkcs11": "hardware tokens (the extra keyturn[hsm])",
-    "hsm": "hardware tokens (the extra keyturn[hsm])",
-    "awskms": "AWS KMS (the extra keyturn[aws])",
-    "gcpkms": "Google Cloud KMS (the extra keyturn[gcp])",
-    "azurekms": "Azure Key Vault (the extra keyturn[azure])",
-    "vault": "HashiCorp Vault (the extra keyturn[vault])",
-}
+_KMS = ("awskms", "gcpkms", "azurekms", "vault")
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,18 +254,21 @@ def load_signer(
     """Open the private key that a URI names (SPEC: Commands, key URIs).
 
     Args:
-        uri: ``file:PATH`` (``~/`` is the home directory), ``env:NAME`` (the variable holds PEM text), or
-            ``ssh-agent:`` and a fingerprint or a comment (see :mod:`keyturn.signing.agent`).
+        uri: ``file:PATH`` (``~/`` is the home directory), ``env:NAME`` (the variable holds PEM text),
+            ``ssh-agent:`` and a fingerprint or a comment (see :mod:`keyturn.signing.agent`), a key in a KMS
+            (:mod:`keyturn.signing.kms`) or on a token (:mod:`keyturn.signing.hsm`).
         env: The environment: NAME, ``KEYTURN_PASSPHRASE``, ``HOME`` and ``SSH_AUTH_SOCK`` are looked up in
-            it.
-        ask_passphrase: Called with the URI when the key is encrypted and ``KEYTURN_PASSPHRASE`` is not set;
-            None if there is nobody to ask.
+            it. The libraries of a KMS and of tokens look into the process's own.
+        ask_passphrase: Called with the URI when the key is encrypted or a token wants its PIN, and
+            ``KEYTURN_PASSPHRASE`` is not set; None if there is nobody to ask.
 
     Raises:
         UsageError: Reason ``key-uri``: not a URI that this version opens; ``key-missing``: no such file or
             variable, or not in the agent; ``key-ambiguous``; ``bad-key``: not a private key that signs
-            here; ``weak-key``; ``passphrase-needed``; ``wrong-passphrase``.
-        EnvironmentFault: The file cannot be read, or the agent does not answer.
+            here; ``weak-key``; ``passphrase-needed``; ``wrong-passphrase``; ``key-version``.
+        RefusedError: Reason ``bad-key`` or ``weak-key``: a key in a KMS that metadata cannot list.
+        EnvironmentFault: The file cannot be read; the agent, KMS or token does not answer; reason
+            ``missing-extra``: what speaks to it is not installed.
     """
     scheme, colon, rest = uri.partition(":")
     if not colon or not re.fullmatch(r"[a-z][a-z0-9+.-]{0,31}", scheme):
@@ -282,14 +278,21 @@ def load_signer(
         from keyturn.signing.agent import SOCKET_VARIABLE, Agent, open_agent_key
 
         return open_agent_key(uri, rest, Agent(env.get(SOCKET_VARIABLE, "")))
+    if scheme in _KMS:
+        from keyturn.signing.kms import open_kms_key
+
+        return open_kms_key(uri)
+    if scheme == "hsm":
+        from keyturn.signing.hsm import open_hsm_key
+
+        return open_hsm_key(uri, env, ask_passphrase)
     if scheme == "file":
         pem, warning = _read_file(uri, rest, env)
     elif scheme == "env":
         pem, warning = _read_variable(rest, env), ""
     else:
-        kind = _NOT_YET.get(scheme, f"the scheme {scheme}")
         raise UsageError(
-            f"{kind}: not supported by this version",
+            f"the scheme {scheme}: not supported by this version",
             where=f"{scheme}:",
             todo="Use file:PATH, env:NAME or ssh-agent:SHA256:FINGERPRINT.",
             reason="key-uri",

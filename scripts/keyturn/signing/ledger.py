@@ -16,7 +16,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -179,7 +180,7 @@ class PinnedRemote:
             pin = _parse_pin(root)
         except ValueError as error:
             raise RefusedError(f"cannot be pinned: {error}", where=self.url, reason="bad-metadata") from error
-        with durable.locked(self.directory):
+        with self._locked():
             held = self.pin()
             if held is None:
                 durable.write(self.directory / "root.json", root)
@@ -292,7 +293,7 @@ class PinnedRemote:
             RefusedError: Another payload was signed before (reason ``ledger``), or the file is damaged.
             EnvironmentFault: It cannot be written; then nothing may be signed.
         """
-        with durable.locked(self.directory):
+        with self._locked():
             self.check(role, version, digest, despite=despite)
             entries = self.ledger()
             if any((e.role, e.version, e.payload_sha256) == (role, version, digest) for e in entries):
@@ -301,6 +302,14 @@ class PinnedRemote:
             entry = LedgerEntry(role, version, digest, second, event)
             document = {"format": _FORMAT, "entries": [_entry_value(item) for item in (*entries, entry)]}
             self._store("ledger.json", document)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Hold the locks of all transports, always in one order: what is checked is what others hold too."""
+        with ExitStack() as locks:
+            for each in sorted((self, *self.others), key=lambda remote: remote.directory):
+                locks.enter_context(durable.locked(each.directory))
+            yield
 
     def _load(self, name: str, parse: Callable[[bytes], _Parsed], missing: _Parsed) -> _Parsed:
         path = self.directory / name
