@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from keyturn.policy import document, sense, shape
 from keyturn.policy.document import Node, Pairs, Scalar
@@ -25,6 +26,7 @@ from keyturn.policy.shape import Answers
 _LATER_VERSION = re.compile(r"[2-9]|[1-9][0-9]{1,8}", re.ASCII)
 
 
+@lru_cache(maxsize=64)
 def parse(text: bytes, *, file: str = "keyturn.yml") -> Policy:
     """Read a policy (SPEC: keyturn.yml).
 

@@ -18,6 +18,7 @@ import shlex
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -322,6 +323,7 @@ def _target_href(publication: Publication, target: TargetFile, digest: str) -> s
     return f"{publication.releases}{path}" if publication.releases else None
 
 
+@cache
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("keyturn.publish", "."),
