@@ -186,7 +186,7 @@ def test_without_pyyaml_the_missing_extra_is_named(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "yaml", None)
 
     with pytest.raises(EnvironmentFault, match="PyYAML") as caught:
-        read(VALID)
+        read(VALID + "# not read before\n")
 
     assert caught.value.reason == "missing-extra"
     assert "keyturn[repo]" in caught.value.todo
