@@ -18,7 +18,9 @@ def main(job: Job, outputs: Outputs) -> None:
     job.require_trusted()
     with job.context() as context:
         done = propose_what_is_due(context, job.host(), run_url=job.run_url)
-    outputs.set(state="proposed" if done.proposed else "pending", **about_events(done.checked))
+    waits = any(part.waiting for part in done.parts)
+    state = "proposed" if done.proposed else "pending" if waits else "nothing"
+    outputs.set(state=state, **about_events(done.checked))
     outputs.say(summary(done))
     for error in done.errors:
         raise error
@@ -33,6 +35,9 @@ def summary(done: Reconciled) -> str:
         roles = ", ".join(f"{role} {version}" for role, version in made.roles) or "nothing yet"
         lines.append(f"- Proposed {code(EVENT_PREFIX + made.topic)}, to be signed: {code(roles)}")
     lines += [f"- Waiting: {markdown_escape(part.waiting)}" for part in done.parts if part.waiting]
+    for part in done.parts:
+        lines += [f"- Signed now: release {code(tag)}" for tag in part.tended.settled]
+        lines += [f"- Removed, since nothing names it: release {code(tag)}" for tag in part.tended.swept]
     lines += [f"- **Failed:** {markdown_escape(str(error))}" for error in done.errors]
     return "\n".join(lines) + (f"\n\n{done.checked.summary}" if done.checked else "")
 

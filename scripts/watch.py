@@ -7,7 +7,7 @@ from pathlib import Path
 
 from keyturn.actions import EVENT_OUTPUTS, Input, Job, Outputs, about_events, annotate, run_job
 from keyturn.flow.checking_events import EventsChecked, check_events
-from keyturn.flow.markdown import code, markdown_escape
+from keyturn.flow.markdown import advice, code
 from keyturn.flow.watching import Watched, watch
 from keyturn.release.attestation import open_verifier
 
@@ -23,7 +23,8 @@ def main(job: Job, outputs: Outputs) -> None:
     checked: EventsChecked | None = None
     with job.context() as context:
         found = watch(context, job.host(), job.host, lambda: open_verifier(root), server=job.server)
-        topics = {one.proposed.topic for one in found.taken}
+        # A run that died may have left an event without its pull request.
+        topics = {*(one.proposed.topic for one in found.taken), *found.waiting}
         if topics:
             checked = check_events(context, job.host(), run_url=job.run_url, topics=topics)
     outputs.set(
@@ -44,7 +45,7 @@ def summary(found: Watched) -> str:
     """What was found, as Markdown."""
     lines = [f"- Proposed {code(f'{one.app} {one.version}')}" for one in found.taken]
     lines += [
-        f"- **Not proposed:** {code(app)}: {markdown_escape(str(error))}. {markdown_escape(error.todo)}"
+        f"- **Not proposed:** {code(app)}: {advice(str(error))}. {advice(error.todo)}"
         for app, error in found.failed.items()
     ]
     return "\n".join(lines) or "No release is new."

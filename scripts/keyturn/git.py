@@ -134,6 +134,13 @@ _SYMPTOMS = tuple(
     )
 )
 
+_NOT_PERMITTED = re.compile(r"returned error: 403\b|permission to .* denied", re.IGNORECASE)
+"""What a server says to a token that it knows and that may not do this."""
+_PERMISSION = (
+    "the token lacks `contents: {level}`: add it below `permissions:` of this job in the workflow file; a "
+    "personal or app token needs the same permission in its settings"
+)
+
 _MOVED = re.compile(
     r"\((stale info|fetch first|non-fast-forward|already exists|failed to update ref|failed to lock|"
     r"incorrect old value provided|reference (already exists|does not exist)|"
@@ -406,7 +413,7 @@ class Git:
         options = ["--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head", "--refmap="]
         options += ["--prune" if prune else "--no-prune", "--no-prune-tags", "--no-write-commit-graph"]
         command = ["fetch", *options, "--end-of-options", remote, *refspecs]
-        self._ask(f"fetch from {redacted(remote)}", command, env=self._reaching())
+        self._ask(f"fetch from {redacted(remote)}", command, env=self._reaching(), level="read")
 
     def ls_remote(self, remote: str) -> dict[str, str]:
         """The refs of a remote as they are now, full name to object id (tags not peeled, no HEAD).
@@ -417,7 +424,7 @@ class Git:
         """
         self._check_remote(remote)
         command = ["ls-remote", "--refs", "--quiet", "--end-of-options", remote]
-        listing = _text(self._ask(f"read {redacted(remote)}", command, env=self._reaching()))
+        listing = _text(self._ask(f"read {redacted(remote)}", command, env=self._reaching(), level="read"))
         pairs = (line.partition("\t") for line in listing.split("\n") if line)
         return {ref: oid for oid, _, ref in pairs}
 
@@ -683,8 +690,9 @@ class Git:
         *,
         stdin: bytes = b"",
         env: Mapping[str, str] | None = None,
+        level: str = "",
     ) -> bytes:
-        return self._call(purpose, command, stdin=stdin, env=env).out
+        return self._call(purpose, command, stdin=stdin, env=env, level=level).out
 
     def _call(
         self,
@@ -695,8 +703,12 @@ class Git:
         env: Mapping[str, str] | None = None,
         accept: tuple[int, ...] | None = (0,),
         hooks: bool = False,
+        level: str = "",
     ) -> _Answer:
-        """Run git; ``accept`` lists the exit codes that are answers, None takes any."""
+        """Run git.
+
+        ``accept`` lists the exit codes that are answers, None takes any; ``level`` is what a token must give.
+        """
         try:
             done = subprocess.run(
                 [*self._start(hooks=hooks), *command],
@@ -709,7 +721,7 @@ class Git:
             raise GitError(f"cannot {purpose}: {error}", where=str(self.directory)) from error
         answer = _Answer(done.returncode, done.stdout, self._discreet(done.stderr.decode("utf-8", "replace")))
         if accept is not None and answer.code not in accept:
-            raise self._failed(purpose, answer.err)
+            raise self._failed(purpose, answer.err, level)
         return answer
 
     def _reaching(self) -> dict[str, str]:
@@ -737,10 +749,14 @@ class Git:
         options = [word for setting in settings for word in ("-c", setting)]
         return [_executable(), "--no-pager", "-C", str(self.directory), *options]
 
-    def _failed(self, purpose: str, stderr: str) -> GitError:
+    def _failed(self, purpose: str, stderr: str, level: str = "") -> GitError:
         reason, todo = next(
             ((reason, todo) for pattern, reason, todo in _SYMPTOMS if pattern.search(stderr)), ("", "")
         )
+        if level and self._access and _NOT_PERMITTED.search(stderr):
+            reason, todo = "permission", _PERMISSION.format(level=level)
+        elif level and self._access and reason == "repository-not-found":
+            todo += f"; a token that lacks `contents: {level}` is told the same"
         return GitError(
             f"cannot {purpose}: {_told(stderr)}", where=str(self.directory), todo=todo, reason=reason
         )
@@ -758,7 +774,7 @@ class Git:
                 where=str(self.directory),
                 todo="somebody else pushed in the meantime: look at the new state and try again",
             )
-        failure = self._failed(f"push to {redacted(remote)}", f"{told}\n{answer.err}")
+        failure = self._failed(f"push to {redacted(remote)}", f"{told}\n{answer.err}", "write")
         if not rejected and answer.code == 1 and not failure.todo:
             failure.todo = "a pre-push hook of this clone may have stopped it"
         return failure

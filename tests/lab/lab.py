@@ -61,6 +61,7 @@ class Lab:
         (root / "runner").mkdir(parents=True)
         self.forge = LabForge(root / "forge", clock=self.clock, contract=contract)
         self.pages = Pages(self.clock)
+        self.forge.site_of = self.pages.url
         self.services = Services(self.forge, self.pages)
         self.runner = Runner(self.forge, Act(root / "runner", tools), self._extra)
         self.dispatcher = Dispatcher(self.forge, self.runner)
@@ -143,7 +144,9 @@ class Lab:
 
         def attest(run: int, name: str, sha256: str) -> Mapping[str, Any]:
             start = self.dispatcher.known[run].start
-            workflow = Workflow(start.slug, start.workflow.file, start.ref, start.commit)
+            workflow = Workflow(
+                start.slug, start.workflow.file, start.ref, start.commit, server=self.forge.url
+            )
             return sigstore.attest(workflow, name, sha256)
 
         self.services.attest = attest

@@ -11,6 +11,7 @@ import gzip
 import io
 import mimetypes
 import re
+import sys
 import tarfile
 import threading
 from collections.abc import Callable, Mapping
@@ -102,6 +103,8 @@ class Pages:
     Args:
         clock: The lab's time.
         edges: How many edges there are.
+
+    Whether they keep what they have when a site is deployed anew is said by :attr:`lagging`.
     """
 
     def __init__(self, clock: Callable[[], datetime], edges: int = 2) -> None:
@@ -111,6 +114,7 @@ class Pages:
         self.deployments: list[tuple[str, Site]] = []
         self.edges = [Edge() for _ in range(edges)]
         self.answering: int | None = None
+        self.lagging = True
         self._servers = [_Server(self, index) for index in range(edges)]
 
     def __enter__(self) -> Pages:
@@ -148,6 +152,8 @@ class Pages:
         with self._lock:
             self.sites[slug.lower()] = site
             self.deployments.append((slug, site))
+            for edge in () if self.lagging else self.edges:
+                edge.forget()
         return site
 
     def answer(self, target: str, port: int, named: str | None) -> tuple[Page, int]:
@@ -175,6 +181,10 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, pages: Pages, index: int) -> None:
         self.pages, self.index = pages, index
         super().__init__(("127.0.0.1", 0), _Handler)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
 class _Handler(BaseHTTPRequestHandler):

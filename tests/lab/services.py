@@ -68,8 +68,11 @@ class Services:
     def _demand(self, value: str, slug: str, *scopes: str) -> Token:
         token = self._forge.tokens.get(value)
         held = (token.scopes if token and token.slug == slug else None) or {}
-        if token is None or any(held.get(scope) != "write" for scope in scopes):
-            raise Refused(403, FORBIDDEN)
+        lacking = [scope for scope in scopes if held.get(scope) != "write"]
+        if token is None or lacking:
+            # The second half is what GitHub's own actions make of it.
+            named = f'. Ensure GITHUB_TOKEN has permission "{lacking[0]}: write".' if lacking else ""
+            raise Refused(403, FORBIDDEN + named)
         return token
 
     def _deploy(self, slug: str, value: str, environment: str, archive: bytes) -> str:

@@ -74,8 +74,21 @@ function trustConfig(url, start, keys, authorities) {
 function asWorkflow(token) {
   const [head, claims, signature] = token.split(".");
   const said = JSON.parse(Buffer.from(claims, "base64url"));
-  said.sub = `https://github.com/${said.job_workflow_ref}`;
+  said.sub = `${said.server}/${said.job_workflow_ref}`;
   return [head, Buffer.from(JSON.stringify(said)).toString("base64url"), signature].join(".");
+}
+
+// The stand-in knows one server only.
+function onItsServer(ca) {
+  const issue = ca.issueCertificate.bind(ca);
+  ca.issueCertificate = ({ subjectAltName, extensions, ...rest }) => {
+    const { origin } = new URL(subjectAltName);
+    const named = extensions.map(({ value, ...extension }) => ({
+      ...extension,
+      value: value.replace(/^https:\/\/github\.com(?=\/)/, origin),
+    }));
+    return issue({ subjectAltName, extensions: named, ...rest });
+  };
 }
 
 function certificateRequest(body, authorization) {
@@ -149,6 +162,7 @@ async function main(file) {
   const url = `http://127.0.0.1:${server.address().port}`;
   const keys = { ca: newKey(), ctlog: newKey(), tlog: newKey(), tsa: newKey() };
   const ca = await mock.initializeCA(keys.ca, await mock.initializeCTLog(keys.ctlog));
+  onItsServer(ca);
   const tsa = await mock.initializeTSA(keys.tsa);
   keepNonces(tsa);
   const parts = { fulcio: mock.fulcioHandler(ca), rekor: mock.rekorHandler(await mock.initializeTLog(url, keys.tlog)), tsa };

@@ -32,6 +32,7 @@ class Workflow:
     commit: str = "1" * 40
     caller: str = ""
     """The repository that calls it, where it is a reusable one of another."""
+    server: str = "https://github.com"
 
     def claims(self, now: int) -> dict[str, object]:
         source = self.caller or self.repository
@@ -56,6 +57,7 @@ class Workflow:
             "workflow_ref": reference if not self.caller else f"{source}/.github/workflows/x.yml@{self.ref}",
             "job_workflow_sha": self.commit,
             "workflow_sha": self.commit,
+            "server": self.server,
             "runner_environment": "github-hosted",
             "run_id": "7",
             "run_attempt": "1",

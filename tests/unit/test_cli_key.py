@@ -111,7 +111,13 @@ def test_a_key_that_others_can_read_is_warned_of_on_standard_error(tmp_path: Pat
 
 def test_a_uri_that_is_no_key_is_a_usage_error(tmp_path: Path) -> None:
     assert run("key", "show", f"file:{tmp_path}/none.pem").exit_code == 2
-    assert run("key", "show", "vault:there").exit_code == 2
+    assert run("key", "show", "drawer:there").exit_code == 2
+
+
+def test_a_key_of_a_service_that_is_not_installed_names_the_extra(tmp_path: Path) -> None:
+    done = run("key", "show", "vault:there")
+    assert done.exit_code == 4
+    assert "keyturn[vault]" in done.stderr
 
 
 def test_no_private_key_is_ever_shown(tmp_path: Path) -> None:

@@ -773,7 +773,7 @@ class TestGitAccess:
             with pytest.raises(GitError) as caught:
                 git.ls_remote(f"{server.url}/alice/updates.git")
 
-        assert caught.value.reason == "authentication"
+        assert caught.value.reason == "permission"
         assert "you said Basic ***" in caught.value.what
         assert credentials.removeprefix("Basic ") not in json.dumps(caught.value.to_dict())
 

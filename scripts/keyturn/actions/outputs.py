@@ -40,8 +40,8 @@ class Outputs:
         """Set outputs; ``_`` in a name stands for ``-``.
 
         Args:
-            values: Text and numbers as they are, a truth value as ``true`` or ``false``, several words with
-                commas between them.
+            values: Text and numbers as they are, but for characters that would not show or begin a line; a
+                truth value as ``true`` or ``false``, several words with commas between them.
         """
         for name, value in values.items():
             declared = name.replace("_", "-")
@@ -74,8 +74,7 @@ def tell(text: str) -> None:
         text: Any text.
     """
     for line in escape(text, lines=True).splitlines():
-        # The runner looks for commands at the start of a line, after blanks.
-        print(f" {_disarmed(line)}" if line.lstrip().startswith(("::", "##[")) else line, flush=True)
+        print(_disarmed(line), flush=True)
 
 
 def annotate(level: Level, text: str, *, title: str = "keyturn", file: str = "", line: int = 0) -> None:
@@ -125,8 +124,8 @@ def _text(value: Value | Collection[str]) -> str:
 def _assignment(name: str, value: str) -> str:
     # The delimiter cannot be guessed by whoever wrote the value, so that no line of it ends it.
     delimiter = f"keyturn-{secrets.token_hex(16)}"
-    clean = value.replace("\r", " ").encode("utf-8", "backslashreplace").decode()
-    return f"{name}<<{delimiter}\n{clean}\n{delimiter}\n"
+    # Whoever takes it up may print it, or write it into such a file with a delimiter of their own.
+    return f"{name}<<{delimiter}\n{escape(value)}\n{delimiter}\n"
 
 
 def _append(path: str, text: str) -> None:
@@ -142,7 +141,9 @@ def _shortened(text: str) -> str:
 
 
 def _disarmed(line: str) -> str:
-    return line.replace("::", ": :").replace("##[", "## [")
+    # The runner looks for its older commands anywhere in a line, for the others at the start, after blanks.
+    line = line.replace("##[", "## [")
+    return line.replace("::", ": :") if line.lstrip().startswith("::") else line
 
 
 def _data(text: str) -> str:

@@ -15,7 +15,7 @@ from keyturn import __version__
 from keyturn.actions.environment import Job
 from keyturn.actions.outputs import Outputs, annotate, debug, tell
 from keyturn.errors import ExitCode, KeyturnError, NothingToDo, PendingError
-from keyturn.flow.markdown import markdown_escape
+from keyturn.flow.markdown import advice
 from keyturn.policy import PolicyError
 
 STATE = "state"
@@ -127,7 +127,7 @@ def _crashes(said: Outputs, error: Exception) -> ExitCode:
 
 
 def _paragraph(title: str, error: KeyturnError) -> str:
-    parts = [f"**{title}:** {markdown_escape(str(error))}"]
+    parts = [f"**{title}:** {advice(str(error))}"]
     if error.todo:
-        parts.append(markdown_escape(error.todo))
+        parts.append(advice(error.todo))
     return "\n\n".join(parts)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from keyturn.cli.lines import Line, Lines, Span, Style, bad, detail, dim, good, line, strong, verdict, warn
 from keyturn.errors import ExitCode
 from keyturn.flow.checking import Checked
+from keyturn.flow.checking_files import CheckedFile
 from keyturn.flow.events import Status
 from keyturn.flow.publishing import PublishedSite
 from keyturn.flow.signing import Delivered, Preparation, Turn
@@ -208,6 +209,18 @@ def preparation(prepared: Preparation) -> Lines:
             line(f"  payload {turn.file.digest}"),
         ]
     return tuple(lines)
+
+
+def checked_files(checked: Sequence[CheckedFile]) -> Lines:
+    """The files that were fetched, and how far somebody looked into them."""
+    return tuple(
+        line(
+            good("checked:"),
+            f" {each.path}, {each.size:,} bytes, sha256 {each.sha256}",
+            ", holds the tree that is signed" if each.unpacked else "",
+        )
+        for each in checked
+    ) or (line(good("checked:"), " the event brings no new files"),)
 
 
 def noted(signer: KeySigner) -> str:

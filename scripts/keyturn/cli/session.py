@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from keyturn.signing import KeySigner, SignerHome
 
 CONFIG_VARIABLE = "KEYTURN_CONFIG_DIR"
-_NOT_THERE = frozenset({"key-missing", "no-agent", "agent-empty"})
+_NOT_THERE = frozenset({"key-missing", "no-agent", "agent-empty", "hsm"})
 """Reasons for which a key is passed over where there may be others."""
 
 

@@ -19,7 +19,7 @@ from keyturn.demo import app
 from keyturn.demo.app import APP, EVIL, NEXT, SECOND
 from keyturn.demo.server import serve
 from keyturn.demo.steps import Part, Steps, Unexpected, matching, signing
-from keyturn.demo.world import BUILDS, ROOT, Done, Person, World, client
+from keyturn.demo.world import BUILDS, NAME, ROOT, Done, Person, World, client
 from keyturn.errors import ExitCode
 
 IGNORED = "ignored: older than the one already held"
@@ -129,20 +129,20 @@ def flipped_byte(scene: Scene) -> Outcome:
     dave = scene.newcomer()
     with serve(site) as url:
         done = scene.steps.attempt(dave, "--json", *client(url), "install")
-    scene.steps.tell(dave, "installs for the first time", Part(done, _error(done)))
+    scene.steps.tell(dave, "installs for the first time", Part(done, error_of(done)))
     return _judged_install(scene, dave, None, done)
 
 
 def old_timestamp(scene: Scene) -> Outcome:
     """The site as it was before the last two releases: signed, not expired, older than what carol holds."""
     carol = scene.world.double("carol", scene.arena)
-    before = _current(carol)
+    before = current(carol)
     site = scene.site("first")
     with serve(site) as url:
         done = scene.steps.attempt(carol, "--json", *client(url), "check")
     said = done.document
     stale = said.get("stale") or {}
-    lines = _error(done)
+    lines = error_of(done)
     if stale:
         lines = (
             f"timestamp {stale['fetched']} {stale['reason']}; going on with timestamp {stale['held']} "
@@ -151,7 +151,7 @@ def old_timestamp(scene: Scene) -> Outcome:
     scene.steps.tell(carol, f"has {before}, and asks what is new", Part(done, lines))
     old = _timestamp(site / "metadata" / "timestamp.json")
     held = _timestamp(carol.home / "app" / "trust" / "timestamp.json")
-    if held <= old or _current(carol) != before:
+    if held <= old or current(carol) != before:
         return _succeeded(f"carol's client went back to timestamp {held}")
     fine = done.code in (ExitCode.DONE, ExitCode.NOTHING)
     if fine and stale.get("reason") == scene.reason and stale["held"] == held:
@@ -164,7 +164,7 @@ def frozen(scene: Scene) -> Outcome:
     dave = scene.newcomer()
     with serve(scene.site("frozen")) as url:
         done = scene.steps.attempt(dave, "--json", *client(url), "install")
-    scene.steps.tell(dave, "installs for the first time", Part(done, _error(done)))
+    scene.steps.tell(dave, "installs for the first time", Part(done, error_of(done)))
     return _judged_install(scene, dave, None, done)
 
 
@@ -173,9 +173,9 @@ def one_thief(scene: Scene) -> Outcome:
     steps = scene.steps
     mallory = scene.world.person("mallory", scene.arena / "mallory")
     shutil.copy(scene.world.base / "homes" / "bob" / "bob.pem", mallory.home)
-    online = (scene.world.base / "homes" / "publisher" / "online.pem").read_text(encoding="ascii")
+    online = scene.world.online_key.read_text(encoding="ascii")
     remote = Path(shutil.copytree(scene.world.remote, scene.arena / scene.world.remote.name))
-    cloned = mallory.git("clone", "--quiet", str(remote))
+    cloned = mallory.git("clone", "--quiet", str(remote), NAME)
     _bundle(mallory, EVIL, app.STOLEN)
     event = f"release-{APP}-{EVIL}"
     proposed = steps.run(mallory, "propose", "release", APP, EVIL, f"../{BUILDS}/{APP}-{EVIL}")
@@ -205,14 +205,14 @@ def one_thief(scene: Scene) -> Outcome:
     steps.tell(
         mallory,
         "may not publish that either, and changes keyturn so that it looks away",
-        Part(refused, _error(refused)),
+        Part(refused, error_of(refused)),
         Part(published, matching(published, "signed:", "published:"), note="(the changed keyturn)"),
     )
     carol = scene.world.double("carol", scene.arena)
-    before = _current(carol)
+    before = current(carol)
     with serve(mallory.home / "site") as url:
         done = steps.attempt(carol, "--json", *client(url), "install")
-    steps.tell(carol, f"has {before}, and updates", Part(done, _error(done)))
+    steps.tell(carol, f"has {before}, and updates", Part(done, error_of(done)))
     return _judged_install(scene, carol, before, done)
 
 
@@ -234,7 +234,7 @@ def second_payload(scene: Scene) -> Outcome:
     )
 
     mallory = scene.world.person("mallory", scene.arena / "mallory")
-    cloned = mallory.git("clone", "--quiet", str(scene.world.remote))
+    cloned = mallory.git("clone", "--quiet", scene.world.address, NAME)
     _bundle(mallory, NEXT, app.STOLEN)
     replaced = steps.run(mallory, "propose", "release", APP, NEXT, f"../{BUILDS}/{APP}-{NEXT}")
     steps.tell(
@@ -247,7 +247,7 @@ def second_payload(scene: Scene) -> Outcome:
     if set(again.digests) != set(look.digests) or set(again.digests.values()) & set(look.digests.values()):
         raise Unexpected("the second payload is not another one for the same version", where=event)
     done = steps.attempt(alice, "--json", *signing(alice.name, event, again))
-    steps.tell(alice, "is asked to sign once more", again.part, Part(done, _error(done)))
+    steps.tell(alice, "is asked to sign once more", again.part, Part(done, error_of(done)))
     if done.code == ExitCode.DONE:
         return _succeeded(f"alice signed two payloads of {' and '.join(again.digests)}")
     return _judged(scene, done)
@@ -293,7 +293,7 @@ ATTACKS = (
 
 
 def _judged_install(scene: Scene, victim: Person, before: str | None, done: Done) -> Outcome:
-    after = _current(victim)
+    after = current(victim)
     if done.code == ExitCode.DONE or after != before:
         return _succeeded(f"{victim.name}'s client installed {after}")
     return _judged(scene, done)
@@ -314,11 +314,12 @@ def _otherwise(scene: Scene, done: Done) -> Outcome:
     return Outcome(Ending.OTHERWISE, f"NOT REFUSED FOR THE REASON NAMED: {why}")
 
 
-def _error(done: Done) -> tuple[str, ...]:
+def error_of(done: Done) -> tuple[str, ...]:
+    """What a process that was called with ``--json`` refused, as lines to tell."""
     return (str(done.error.get("what", "")),) if done.error else ()
 
 
-def _current(person: Person) -> str | None:
+def current(person: Person) -> str | None:
     """The version that is installed on somebody's computer."""
     link = person.home / "app" / "current"
     return link.readlink().name if link.is_symlink() else None

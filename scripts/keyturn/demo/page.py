@@ -71,10 +71,12 @@ class Page:
         between = " " * max(2, _WIDTH - _WHO - len(what) - len(took))
         self._out((Piece(f"{who:<{_WHO}}{what}", "strong"), Piece(between + took, "dim")))
 
-    def command(self, words: Sequence[str], note: str = "") -> None:
+    def command(self, words: Sequence[str], note: str = "", *, prompt: str = "$") -> None:
         """What was typed for it."""
         typed = self._short(" ".join(_quoted(word) for word in words))
-        self._out((Piece(" " * _WHO), Piece("$ ", "dim"), Piece(typed), Piece(note and f"  {note}", "dim")))
+        self._out(
+            (Piece(" " * _WHO), Piece(f"{prompt} ", "dim"), Piece(typed), Piece(note and f"  {note}", "dim"))
+        )
 
     def said(self, *lines: str, style: Style = "dim") -> None:
         """What came of it."""

@@ -28,12 +28,14 @@ class Part:
         lines: Which lines of what it said are told.
         style: How these look.
         note: What should be known about the command.
+        prompt: What stands before it: ``$`` for a command, something else for what is no command.
     """
 
     done: Done
     lines: tuple[str, ...] = ()
     style: Style = "dim"
     note: str = ""
+    prompt: str = "$"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,7 @@ class Steps:
         self.count += 1
         self.page.step(person.name, what, sum(part.done.seconds for part in parts))
         for part in parts:
-            self.page.command(part.done.shown, part.note)
+            self.page.command(part.done.shown, part.note, prompt=part.prompt)
             self.page.said(*part.lines, style=part.style)
 
     def look(self, person: Person, event: str) -> Look:
@@ -150,10 +152,10 @@ class Steps:
             Unexpected: Keyturn refuses.
         """
         done = self.run(person, *signing(key or person.name, event, look))
-        return Part(done, (*_most(matching(done, "!!")), *matching(done, f"sign/{event}: ")))
+        return Part(done, (*most(matching(done, "!!")), *matching(done, "sign/")))
 
 
-def _most(lines: tuple[str, ...]) -> tuple[str, ...]:
+def most(lines: tuple[str, ...]) -> tuple[str, ...]:
     """Enough of what a signer is shown to see what it is about."""
     return (*lines[:_SHOWN], f"(and {len(lines) - _SHOWN} more)") if len(lines) > _SHOWN else lines
 

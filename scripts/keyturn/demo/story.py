@@ -6,77 +6,32 @@ its own (``world``); the story only says who does what next, and looks at what c
 
 from __future__ import annotations
 
-import contextlib
 import shutil
-import tempfile
-import threading
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
-import platformdirs
-
 from keyturn.demo import app
 from keyturn.demo.app import APP, BROKEN, FIRST, SECOND
-from keyturn.demo.attacks import ATTACKS, Attack, Outcome, attack
-from keyturn.demo.page import Out, Page, Style
+from keyturn.demo.frame import (
+    DemoOptions,
+    Played,
+    be_attacked,
+    close,
+    until_interrupted,
+    wheel_cache,
+    work_directory,
+)
+from keyturn.demo.page import Out, Page
 from keyturn.demo.server import serve
 from keyturn.demo.steps import Part, Steps, Unexpected, matching
-from keyturn.demo.world import BUILDS, NAME, ROOT, Done, Launcher, Person, World, client, installed
-from keyturn.errors import EnvironmentFault, ExitCode, UsageError
+from keyturn.demo.updating import Updating, require
+from keyturn.demo.world import BUILDS, NAME, ROOT, Launcher, Person, World, installed
+from keyturn.errors import ExitCode
 
 FOUNDING = "founding"
 AGO = timedelta(days=4)
 """How long ago the repository was founded: longer than a timestamp lasts."""
-_TITLE = 60
-
-
-@dataclass(frozen=True, slots=True)
-class DemoOptions:
-    """What a person may choose.
-
-    Args:
-        keep: Directory for everything, new or empty; a new temporary one if None.
-        serve: Port on which the site is served at the end, until interrupted; None not to.
-        cache: Directory that keeps the app's wheels; the user's own cache if None.
-    """
-
-    keep: Path | None = None
-    serve: int | None = None
-    cache: Path | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Played:
-    """How the demo went.
-
-    Args:
-        site: Directory of the site.
-        outcomes: Every attack, and what came of it.
-        seconds: How long it all took.
-    """
-
-    site: Path
-    outcomes: tuple[tuple[Attack, Outcome], ...]
-    seconds: float
-
-    @property
-    def exit_code(self) -> ExitCode:
-        """``DONE`` if every attack was refused for the reason named, else ``INVALID``."""
-        return ExitCode.DONE if all(outcome.refused for _, outcome in self.outcomes) else ExitCode.INVALID
-
-    def to_dict(self) -> dict[str, object]:
-        """The same as ``--json`` shows it."""
-        return {
-            "site": str(self.site),
-            "seconds": round(self.seconds, 1),
-            "attacks": [
-                {"attack": one.name, "ended": outcome.ending.value, "said": outcome.said}
-                for one, outcome in self.outcomes
-            ],
-        }
 
 
 def run(
@@ -95,7 +50,7 @@ def run(
         UsageError: ``keep`` holds something already.
         EnvironmentFault: Git, the network or the disk is in the way.
     """
-    world = World(_directory(options.keep), launcher)
+    world = World(work_directory(options.keep), launcher)
     page = Page(out, world.base)
     steps = Steps(page)
     begun = time.monotonic()
@@ -109,41 +64,20 @@ def run(
     world.site.mkdir(parents=True)
     with serve(world.site, options.serve or 0) as url:
         story = Story(world, steps, url, now or datetime.now(timezone.utc))
-        story.build(options.cache or Path(platformdirs.user_cache_dir("keyturn", appauthor=False)) / "demo")
+        story.build(options.cache or wheel_cache())
         story.found()
         story.first()
         story.second()
         story.broken()
         outcomes = be_attacked(world, steps)
         played = Played(world.site, outcomes, time.monotonic() - begun)
-        _close(page, steps, played)
+        close(page, steps, played)
         if options.serve is None:
             page.text("To look at it: make demo SERVE=1, or keyturn demo --serve")
         else:
             page.text(f"and is served at {url} until Ctrl-C.")
-            _until_interrupted()
+            until_interrupted()
     return played
-
-
-def be_attacked(
-    world: World, steps: Steps, attacks: Sequence[Attack] = ATTACKS
-) -> tuple[tuple[Attack, Outcome], ...]:
-    """Act four: the attacks.
-
-    Args:
-        world: The world as the first three acts left it.
-        steps: Runs and tells what people do.
-        attacks: Which attacks.
-
-    Raises:
-        Unexpected: An attacker was stopped before what the attack is about.
-    """
-    steps.page.act(
-        "4  Attacks",
-        "Each on a copy of the site, on another port, by somebody who has everything but the one thing",
-        "that the refusal is about.",
-    )
-    return tuple((one, attack(one, world, steps)) for one in attacks)
 
 
 class Story:
@@ -165,7 +99,7 @@ class Story:
         self._alice = world.person("alice")
         self._bob = world.person("bob")
         self._publisher = world.person("publisher")
-        self._carol = world.person("carol")
+        self._carol = Updating(world, steps, world.person("carol"), url)
 
     def build(self, cache: Path) -> None:
         """The app's bundles, as alice's build makes them: two that work and one that does not start."""
@@ -217,32 +151,25 @@ class Story:
         self._page.heading("Today")
         self._publish("publishes, as every day: a timestamp lasts three days")
         self._world.keep_copy("first")
-        self._embed_root()
-        self._install()
-        self._launch(FIRST.version)
+        self._carol.embed_root(self._alice)
+        self._carol.install()
+        self._carol.launch(FIRST.version)
 
     def second(self) -> None:
         """Act three: an update."""
         self._page.act("3  Updates: one that works, and one that does not")
         self._release(SECOND.version)
         self._world.keep_copy("second")
-        found = self._steps.run(self._carol, *client(self._url), "check")
-        self._steps.tell(self._carol, "asks what is new", Part(found, found.lines))
-        self._install()
-        self._launch(SECOND.version)
+        self._carol.check()
+        self._carol.install()
+        self._carol.launch(SECOND.version)
 
     def broken(self) -> None:
         """Still act three: a version that does not start, properly signed by both."""
         self._page.heading(f"{BROKEN} is signed by both, and does not start")
         self._release(BROKEN)
-        self._install()
-        fails = self._steps.run(self._carol, *client(), "launch", "--", "--version", expect=app.FAILED)
-        self._steps.tell(self._carol, "starts it, in vain", Part(fails, fails.lines, "warn"))
-        back = self._steps.run(self._carol, *client(), "launch", "--", "--version")
-        _require(back, SECOND.version)
-        self._steps.tell(
-            self._carol, "starts the app again: the client goes back by itself", Part(back, back.lines)
-        )
+        self._carol.install()
+        self._carol.go_back(SECOND.version)
 
     def _init(self) -> None:
         publisher = self._publisher
@@ -280,7 +207,7 @@ class Story:
 
     def _waits_for_bob(self, event: str) -> None:
         done = self._steps.run(self._bob, "status", event, expect=ExitCode.PENDING)
-        _require(done, "1 of 2, missing: bob")
+        require(done, "1 of 2, missing: bob")
         self._steps.tell(
             self._bob, "is told that he is waited for (exit code 1)", Part(done, done.lines[:1], "warn")
         )
@@ -316,67 +243,3 @@ class Story:
         self._sign(self._bob, event)
         self._merge(event)
         self._publish("publishes")
-
-    def _embed_root(self) -> None:
-        """Root 1 as the app's users get it: with the app, from a founder's clone, and never from the site."""
-        alice = self._alice
-        pulled = alice.git("pull", "--quiet", "origin", "main")
-        root = "metadata/root_history/1.root.json"
-        shutil.copy(alice.clone / root, self._world.embedded_root)
-        shutil.copy(self._world.embedded_root, self._carol.home / "root.json")
-        self._steps.tell(alice, "gives carol root 1 along with the app, not through the site", Part(pulled))
-        self._page.command(["cp", root, str(self._carol.home / "root.json")])
-
-    def _install(self) -> None:
-        done = self._steps.run(self._carol, *client(self._url), "install")
-        self._steps.tell(self._carol, "installs the newest", Part(done, done.lines))
-
-    def _launch(self, version: str) -> None:
-        ran = self._steps.run(self._carol, *client(), "launch", "--", "--version")
-        _require(ran, version)
-        confirmed = self._steps.run(self._carol, *client(), "confirm")
-        self._steps.tell(
-            self._carol,
-            "runs it, and confirms that it works",
-            Part(ran, ran.lines),
-            Part(confirmed, confirmed.lines),
-        )
-
-
-def _require(done: Done, said: str) -> None:
-    if said not in done.out:
-        raise Unexpected(
-            f"the story needs {said!r} in what it says: {done.out!r}", where=" ".join(done.shown)
-        )
-
-
-def _close(page: Page, steps: Steps, played: Played) -> None:
-    page.act("What came of it")
-    for one, outcome in played.outcomes:
-        looks: Style = "good" if outcome.refused else "bad"
-        page.row([(one.title, _TITLE, ""), (outcome.said, 0, looks)])
-    bad = sum(not outcome.refused for _, outcome in played.outcomes)
-    told = f"{steps.count} steps, {steps.processes} processes of keyturn, {played.seconds:.0f} seconds"
-    page.text()
-    if bad:
-        page.text(f"{told}; {bad} of {len(played.outcomes)} attacks did not end as they must", style="bad")
-    else:
-        page.text(f"{told}; every attack was refused, each for its own reason", style="good")
-    page.text("", f"The site lies in {played.site}")
-
-
-def _directory(keep: Path | None) -> Path:
-    if keep is None:
-        return Path(tempfile.mkdtemp(prefix="keyturn-demo-")).resolve()
-    try:
-        keep.mkdir(parents=True, exist_ok=True)
-        if any(keep.iterdir()):
-            raise UsageError("holds something already", where=str(keep), todo="Name a new directory.")
-    except OSError as error:
-        raise EnvironmentFault(f"cannot be used: {error.strerror}", where=str(keep)) from error
-    return keep.resolve()
-
-
-def _until_interrupted() -> None:
-    with contextlib.suppress(KeyboardInterrupt):
-        threading.Event().wait()

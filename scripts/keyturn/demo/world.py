@@ -196,9 +196,19 @@ class World:
         self._arenas = arenas or base / "attacks"
 
     @property
+    def address(self) -> str:
+        """What people clone."""
+        return str(self.remote)
+
+    @property
     def site(self) -> Path:
         """The site's directory, as the publisher made it."""
         return self.base / "homes" / "publisher" / "site"
+
+    @property
+    def online_key(self) -> Path:
+        """The file that the online key comes from."""
+        return self.base / "homes" / "publisher" / "online.pem"
 
     @property
     def embedded_root(self) -> Path:
@@ -218,8 +228,11 @@ class World:
             person = Person(name, home, ())
             person.git("config", "--global", "user.name", name)
             person.git("config", "--global", "user.email", f"{name}@example.org")
-        secrets = PASSPHRASE if name == "alice" else {}
-        return Person(name, home, tuple(self._launcher(name)), secrets)
+        return Person(name, home, tuple(self._launcher(name)), self.secrets(name))
+
+    def secrets(self, name: str) -> Mapping[str, str]:
+        """What a person's environment holds from the beginning."""
+        return PASSPHRASE if name == "alice" else {}
 
     def double(self, name: str, arena: Path) -> Person:
         """A person as they are now, with a copy of their home, so that an attack leaves no trace on them.

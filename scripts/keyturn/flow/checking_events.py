@@ -21,7 +21,7 @@ from keyturn.flow import comment
 from keyturn.flow.comment import EventView
 from keyturn.flow.context import Context, Loaded, load_event, trusting_main
 from keyturn.flow.events import status_of
-from keyturn.flow.markdown import bounded, code, markdown_escape
+from keyturn.flow.markdown import advice, bounded, code
 from keyturn.flow.overlapping import Overlap, overlaps
 from keyturn.flow.provenance import left_behind, pusher_warnings, signature_marks
 from keyturn.flow.reviewing import judge_reviews
@@ -32,7 +32,7 @@ from keyturn.verify import EventState
 
 ROUNDS = 3
 """How often events are judged that move while they are judged; what moves after that wakes the next run."""
-_MOST_COMMITS = 200
+_MOST_MARKS = 200
 _MOST_SUMMARY = 500_000
 
 
@@ -129,7 +129,7 @@ class EventsChecked:
             where = f"{code(failure.error.where)}: " if failure.error.where else ""
             parts.append(
                 f"### Keyturn: {code(EVENT_PREFIX + failure.topic)} could **not be checked**\n\n"
-                f"{where}{markdown_escape(failure.error.what)}. {markdown_escape(failure.error.todo)}\n"
+                f"{where}{advice(failure.error.what)}. {advice(failure.error.todo)}\n"
             )
         parts += [event.text for event in self.events]
         if self.closed:
@@ -218,9 +218,13 @@ class _Check:
             self._guarded(topic, partial(self._load, trusting, loaded, topic))
         others = overlaps(trusting, loaded)
         wanted = open_topics if topics is None else _with_neighbours(topics, others)
+        judged: dict[str, _Judged] = {}
         for topic in open_topics:
             if topic in loaded and topic in wanted:
-                self._guarded(topic, partial(self._event, loaded[topic], others.get(topic, ())))
+                self._guarded(topic, partial(self._judge, loaded[topic], judged))
+        # Only now has each its pull request, to which the comments of the others lead.
+        for topic, event in judged.items():
+            self._guarded(topic, partial(self._tell, event, others.get(topic, ())))
 
     @staticmethod
     def _load(context: Context, loaded: dict[str, Loaded], topic: str) -> None:
@@ -286,19 +290,24 @@ class _Check:
         urls = {topic: pull.url for topic, pull in self._pulls.items()}
         return tuple(replace(other, url=urls.get(other.topic, "")) for other in others)
 
-    def _event(self, loaded: Loaded, others: tuple[Overlap, ...]) -> None:
+    def _judge(self, loaded: Loaded, judged: dict[str, _Judged]) -> None:
         topic = loaded.topic
         head = self._context.forge.event(topic) or ""
-        view = EventView(
-            loaded=loaded, status=status_of(loaded, before_signing=True), overlaps=self._linked(others)
-        )
-        view = self._history(view)
+        view = EventView(loaded=loaded, status=status_of(loaded, before_signing=True))
         pull = self._pulls.get(topic) or self._open_pull(view)
         if pull is not None:
             self._pulls[topic] = pull
+        judged[topic] = _Judged(head=head, view=view)
+
+    def _tell(self, judged: _Judged, others: tuple[Overlap, ...]) -> None:
+        head, view = judged.head, replace(judged.view, overlaps=self._linked(others))
+        topic = view.status.topic
+        pull = self._pulls.get(topic)
+        if pull is not None:
             reviews = self._host.reviews(pull.number)
-            view = replace(view, address=pull.url, reviewed=judge_reviews(loaded, reviews))
+            view = replace(view, address=pull.url, reviewed=judge_reviews(view.loaded, reviews))
             view = replace(view, unrequested=self._request(view, pull, reviews))
+        view = self._history(view)
         text = comment.render_event(view)
         if pull is not None:
             self._host.keep_comment(pull.number, comment.MARK, text)
@@ -352,13 +361,16 @@ class _Check:
     def _history(self, view: EventView) -> EventView:
         """With what the commits of the event tell."""
         forge, loaded = self._context.forge, view.loaded
-        commits = forge.history(loaded.name, forge.branch)[:_MOST_COMMITS]
-        marks = signature_marks(commits)
-        if not marks or loaded.merged:
+        commits = forge.history(loaded.name, forge.branch)
+        marks = signature_marks(commits)[:_MOST_MARKS]
+        signed = any(count.signed for role in view.status.report.roles for count in role.counts)
+        if loaded.merged or not (marks or signed):
             return view
+        # What is no text cannot be asked for.
+        pushes = self._host.activity(loaded.name) if _is_text(loaded.topic) else ()
         return replace(
             view,
-            warnings=pusher_warnings(loaded, commits, self._host.activity(loaded.name)),
+            warnings=pusher_warnings(forge, loaded, commits, pushes, view.reviewed),
             left_behind=left_behind(forge, loaded, marks),
         )
 

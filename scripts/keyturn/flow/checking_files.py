@@ -17,7 +17,9 @@ from keyturn.client import unpack
 from keyturn.client.releases import release
 from keyturn.errors import EnvironmentFault, KeyturnError, RefusedError
 from keyturn.flow.context import Loaded, content_of
+from keyturn.forge.host import Host
 from keyturn.hosting.releases import address
+from keyturn.signing import normalise_url
 from keyturn.state import State, targets_of
 from keyturn.verify import in_release
 
@@ -81,6 +83,42 @@ def fetch_from(page: str) -> Fetch:
     return lambda target, file: _download(address(page, target.path, target.hashes["sha256"]), target, file)
 
 
+def page_of(remote: str) -> str:
+    """The page of a repository, by the address that git knows it under.
+
+    Args:
+        remote: Address of the remote.
+    """
+    address = normalise_url(remote)
+    return f"https://{address[len('ssh://') :]}" if address.startswith("ssh://") else address
+
+
+def fetch_through(host: Host) -> Fetch:
+    """Fetch through a code host's interface, as one who may see its private releases.
+
+    Args:
+        host: The repository on the code host.
+    """
+
+    def bring(target: TargetFile, file: Path) -> None:
+        tag, _, name = target.path.partition("/")
+        wanted = f"{target.hashes['sha256']}.{name}"
+        held = (asset for release in host.releases() if release.tag == tag for asset in release.assets)
+        asset = next((asset for asset in held if asset.name == wanted), None)
+        if asset is None:
+            raise RefusedError(
+                "the release does not have it",
+                where=target.path,
+                todo="Ask whoever proposed it where it is.",
+                reason="missing-target",
+            )
+        if asset.size != target.length:
+            raise _other_file(target)
+        host.download(asset, file, limit=target.length)
+
+    return bring
+
+
 def _new_targets(loaded: Loaded) -> Iterator[TargetFile]:
     before = _listed(loaded.event.baseline)
     for path, target in _listed(loaded.event.head).items():
@@ -118,12 +156,16 @@ def _compare(target: TargetFile, file: Path) -> None:
                 digest.update(chunk)
     same = bool(digests) and all(digests[name].hexdigest() == target.hashes[name] for name in digests)
     if size != target.length or not same:
-        raise RefusedError(
-            "the file is not the one that would be signed",
-            where=target.path,
-            todo="Do not sign. Tell the others, and ask where the release came from.",
-            reason="hash-mismatch",
-        )
+        raise _other_file(target)
+
+
+def _other_file(target: TargetFile) -> RefusedError:
+    return RefusedError(
+        "the file is not the one that would be signed",
+        where=target.path,
+        todo="Do not sign. Tell the others, and ask where the release came from.",
+        reason="hash-mismatch",
+    )
 
 
 def _same_tree(target: TargetFile, file: Path) -> bool:

@@ -119,23 +119,27 @@ def collect(
     taken: list[Taken] = []
     refused: list[Refused] = []
     failures: list[Failure] = []
+    signed: set[str] = set()
     for pull in host.pull_requests():
         topic = pull.branch.removeprefix(EVENT_PREFIX)
         wanted = topics is None or topic in topics
         if not wanted or context.forge.event(topic) is None or context.forge.is_merged(topic):
             continue
         try:
-            _event(context, host, pull, taken, refused)
+            if _event(context, host, pull, taken, refused):
+                signed.add(topic)
         except KeyturnError as error:
             failures.append(Failure(topic, error))
-    touched = {one.topic for one in taken} | {one.topic for one in refused}
+    # Also events that signatures were taken for before: a run may have died between its push and the check.
+    touched = {one.topic for one in taken} | {one.topic for one in refused} | signed
     checked = check_events(context, host, run_url=run_url, topics=touched) if touched else None
     return Collected(tuple(taken), tuple(refused), tuple(failures), checked)
 
 
 def _event(
     context: Context, host: Host, pull: PullRequest, taken: list[Taken], refused: list[Refused]
-) -> None:
+) -> bool:
+    """Take what may be taken; tells whether signatures of reviews were there already."""
     topic = pull.branch.removeprefix(EVENT_PREFIX)
     reviewed = judge_reviews(load_event(context, topic), host.reviews(pull.number))
     refused += [Refused(topic, refusal) for refusal in reviewed.refusals]
@@ -147,6 +151,7 @@ def _event(
         except RefusedError as error:
             # The event changed after the review was judged.
             refused.append(Refused(topic, Refusal(offer.review, error.reason, error.what, error.todo)))
+    return bool(reviewed.taken)
 
 
 def _take(context: Context, topic: str, offer: Offer) -> Taken:

@@ -14,11 +14,12 @@ from typing import TypeVar
 
 from keyturn.errors import KeyturnError
 from keyturn.flow.context import Loaded
-from keyturn.flow.events import Status
+from keyturn.flow.events import Status, needed_although_replaced
 from keyturn.flow.markdown import advice, bounded, code, markdown_escape
 from keyturn.flow.overlapping import Overlap
 from keyturn.flow.provenance import LeftBehind
 from keyturn.flow.reviewing import Offer, Refusal, Reviewed
+from keyturn.flow.visible import escape
 from keyturn.forge import EVENT_PREFIX
 from keyturn.forge.host import StatusState
 from keyturn.policy.fields import LOGIN
@@ -229,6 +230,10 @@ def _signatures(view: EventView) -> Iterator[str]:
     if any(len(role.counts) > 1 for role in roles):
         yield ""
         yield "A new root needs the thresholds of the old root and of the new one, each by itself."
+        replaced = needed_although_replaced(view.status.report)
+        if replaced:
+            yield ""
+            yield advice(replaced)
 
 
 def _row(role: RoleStatus, count: Count) -> str:
@@ -366,7 +371,7 @@ def _left_behind(left: Sequence[LeftBehind]) -> Iterator[str]:
 def _signing(view: EventView) -> Iterator[str]:
     state = view.status.state
     where = view.address if _ADDRESS.fullmatch(view.address) else shlex.quote(view.status.topic)
-    if any(character in where for character in "`\r\n") or not where.isprintable():
+    if "`" in where or escape(where) != where:
         where = "EVENT"
     if state is EventState.INCOMPLETE:
         yield "#### How to join"

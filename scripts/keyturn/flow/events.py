@@ -164,7 +164,8 @@ def require_ready(current: Status, where: str) -> None:
             todo="Each of them runs `keyturn join`.",
         )
     if current.state is EventState.PENDING:
-        raise PendingError(missing_signatures(current.report), where=where, todo="They run `keyturn sign`.")
+        todo = needed_although_replaced(current.report) or "They run `keyturn sign`."
+        raise PendingError(missing_signatures(current.report), where=where, todo=todo)
 
 
 def missing_signatures(report: Report) -> str:
@@ -179,6 +180,27 @@ def missing_signatures(report: Report) -> str:
                     f"under {count.under}, may still sign: {who}"
                 )
     return "; ".join(lines)
+
+
+def needed_although_replaced(report: Report) -> str:
+    """What to do where a root cannot be changed without a key that the change itself takes out; else empty.
+
+    Args:
+        report: The verdict on an event.
+    """
+    for role in report.roles:
+        stay = {mark.fingerprint for count in role.counts[1:] for mark in (*count.signed, *count.missing)}
+        for count in role.counts[: len(role.counts) - 1]:
+            leaving = [mark.owner for mark in count.missing if mark.fingerprint not in stay]
+            reach = count.have + len(count.missing) - len(leaving)
+            if leaving and reach < count.need:
+                whose = " and ".join(f"`{owner}`" for owner in dict.fromkeys(leaving))
+                return (
+                    f"The key of {whose} that is replaced has to sign, too: without it nothing can follow "
+                    f"{count.under}. If it is lost, take it from a backup; if there is none, nobody can "
+                    "change this root, and apps need a new repository's root in their next release."
+                )
+    return ""
 
 
 def invalid(findings: tuple[Finding, ...], where: str) -> RefusedError:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from keyturn.flow.context import Loaded
-from keyturn.flow.reviewing import is_owner, key_owner
+from keyturn.flow.reviewing import Reviewed, is_owner, key_owner
 from keyturn.flow.signing import SIGNATURE_TRAILER
 from keyturn.forge import Forge
 from keyturn.forge.host import Account, Push
@@ -22,6 +22,8 @@ REVIEW_TRAILER = "Keyturn-Review"
 """Of a commit that brings a signature from a review: the review's URL."""
 BOT = "[bot]"
 """How the logins of accounts end that belong to no person; no person's can."""
+MOST_READ = 200
+"""Commits of an event whose files are read, the oldest first."""
 _WORDS_OF_A_SIGNATURE = 3
 
 
@@ -50,13 +52,11 @@ class SignatureMark:
         commit: The commit.
         role: Role name.
         keyid: Keyid of the signer.
-        review: Whether it says that the signature is from a review.
     """
 
     commit: str
     role: str
     keyid: str
-    review: bool
 
 
 def signature_marks(commits: Sequence[Commit]) -> tuple[SignatureMark, ...]:
@@ -66,49 +66,68 @@ def signature_marks(commits: Sequence[Commit]) -> tuple[SignatureMark, ...]:
 
 def _marks(commit: Commit) -> Iterator[SignatureMark]:
     lines = commit.message.rstrip().rpartition("\n\n")[2].splitlines()
-    review = any(line.startswith(f"{REVIEW_TRAILER}: ") for line in lines)
     for line in lines:
         name, _, value = line.partition(": ")
         words = value.split(" ")
         if name == SIGNATURE_TRAILER and len(words) == _WORDS_OF_A_SIGNATURE:
-            yield SignatureMark(commit=commit.oid, role=words[0], keyid=words[2], review=review)
+            yield SignatureMark(commit=commit.oid, role=words[0], keyid=words[2])
 
 
-def pusher_warnings(loaded: Loaded, commits: Sequence[Commit], pushes: Sequence[Push]) -> tuple[str, ...]:
+def pusher_warnings(
+    forge: Forge, loaded: Loaded, commits: Sequence[Commit], pushes: Sequence[Push], reviewed: Reviewed
+) -> tuple[str, ...]:
     """Signatures that count and were pushed by somebody else than the key's owner.
 
     Whoever holds a signature may hand it in, so this is no error. But a key whose owner knows nothing of it
-    may be in wrong hands.
+    may be in wrong hands. Which commit brought a signature is read from its files: a message may be silent.
 
     Args:
+        forge: Where the commits are read.
         loaded: The event.
         commits: Its commits that main lacks, children before parents.
         pushes: The host's activity log of its branch, newest first.
+        reviewed: What its reviews carry.
     """
     pushers = _pushers(commits, pushes)
-    newest: dict[tuple[str, str], SignatureMark] = {}
-    for mark in signature_marks(commits):
-        newest.setdefault((mark.role, mark.keyid), mark)
-    return tuple(
-        warning
-        for file in loaded.event.proposed
-        for keyid, name in _signed(loaded, file).items()
-        if (last := newest.get((file.role, keyid))) and (pusher := pushers.get(last.commit))
-        for warning in _warning(loaded, file, name, last, pusher)
-    )
+    brought = _brought(forge, loaded, commits)
+    posted = {
+        (one.block.role, one.block.keyid)
+        for one in reviewed.taken
+        if (owner := key_owner(loaded, one.block.role, one.block.keyid))
+        and is_owner(owner, one.review.author)
+    }
+    found = []
+    for file in loaded.event.proposed:
+        for keyid, name in _signed(loaded, file).items():
+            commit, what = brought.get((file.role, keyid)), f"{file.role} {file.version}"
+            if commit is None:
+                if len(commits) > MOST_READ:
+                    found.append(f"Among so many commits nobody looked for who pushed {name}'s on {what}")
+                continue
+            pusher, owner = pushers.get(commit), key_owner(loaded, file.role, keyid)
+            by_job = pusher is not None and pusher.login.endswith(BOT) and (file.role, keyid) in posted
+            if pusher is not None and not by_job and (owner is None or not is_owner(owner, pusher)):
+                found.append(
+                    f"The signature of {name} on {what} was pushed by {pusher.login}, "
+                    f"not by {name}: it counts, but ask {name} about it"
+                )
+    return tuple(found)
 
 
-def _warning(
-    loaded: Loaded, file: RoleFile, name: str, mark: SignatureMark, pusher: Account
-) -> Iterator[str]:
-    if mark.review and pusher.login.endswith(BOT):
-        return
-    owner = key_owner(loaded, file.role, mark.keyid)
-    if owner is None or not is_owner(owner, pusher):
-        yield (
-            f"The signature of {name} on {file.role} {file.version} was pushed by {pusher.login}, "
-            f"not by {name}: it counts, but ask {name} about it"
-        )
+def _brought(forge: Forge, loaded: Loaded, commits: Sequence[Commit]) -> dict[tuple[str, str], str]:
+    """The first commit that has each of the signatures, by role and keyid."""
+    found: dict[tuple[str, str], str] = {}
+    for commit in reversed(commits[-MOST_READ:]):
+        then = State(forge.tree(commit.oid))
+        for file in loaded.event.proposed:
+            before = then.role(file.role)
+            if before is None or before.digest != file.digest:
+                continue
+            for keyid, signature in before.signatures.items():
+                now = file.signatures.get(keyid)
+                if now is not None and now.signature == signature.signature:
+                    found.setdefault((file.role, keyid), commit.oid)
+    return found
 
 
 def _signed(loaded: Loaded, file: RoleFile) -> dict[str, str]:

@@ -20,7 +20,15 @@ from pathlib import Path
 from tuf.ngclient import FetcherInterface
 
 from keyturn.errors import RefusedError, UsageError
-from keyturn.flow.context import Context, Source, assemble, pinned_digest, require_pin, require_policy
+from keyturn.flow.context import (
+    Context,
+    Source,
+    assemble,
+    pinned_digest,
+    read_keyring,
+    require_pin,
+    require_policy,
+)
 from keyturn.flow.elsewhere import published_site
 from keyturn.flow.events import invalid
 from keyturn.flow.live import Live, no_live
@@ -34,7 +42,7 @@ from keyturn.publish.online import sign_online
 from keyturn.publish.page import render_page
 from keyturn.publish.site_tree import LAST, build_site
 from keyturn.signing import KeySigner, normalise_url
-from keyturn.state import RoleFile, Site, State
+from keyturn.state import RoleFile, Site, State, fingerprint, short_fingerprint
 from keyturn.tree import Kind, Tree, changes, overlay, write_directory
 from keyturn.trial import update_between
 from keyturn.verify import Publication, count, errors, root_counts, verify_event, verify_published
@@ -198,6 +206,32 @@ def _publish_once(context: Context, out: Path, signers: Sequence[KeySigner], liv
         live=staged.said,
         root_digest=staged.root_digest,
     )
+
+
+def require_online_key(main: Tree, policy: Policy, signer: KeySigner) -> None:
+    """Have a key be the one that ``keyring/online.pub`` holds, before it signs anything.
+
+    Which key counts is said by root alone, and looked at when it signs; this tells a KMS that was turned to
+    another key from one that root does not know yet.
+
+    Args:
+        main: The tree of ``main``.
+        policy: Its policy.
+        signer: What the policy's URI led to.
+
+    Raises:
+        RefusedError: It is another key (reason ``foreign-key``).
+    """
+    listed = read_keyring(main, policy.name).key("online")
+    if listed is not None and fingerprint(listed) != fingerprint(signer.public):
+        raise RefusedError(
+            f"leads to the key {short_fingerprint(fingerprint(signer.public))}, and keyring/online.pub holds "
+            f"{short_fingerprint(fingerprint(listed))}",
+            where=signer.uri,
+            todo="Name the right key in keyturn.yml; or change the online key with `keyturn join TOPIC "
+            "--login online --key URI --replace`.",
+            reason="foreign-key",
+        )
 
 
 def stage(context: Context, signers: Sequence[KeySigner], live: Live = no_live) -> Staged:

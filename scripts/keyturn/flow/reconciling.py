@@ -1,7 +1,8 @@
 """What ``main`` and the calendar ask for, as signing events: a changed policy, renewals, edited target files.
 
-Whatever woke the job, it reads what is there and proposes what is missing. The three are independent of each
-other: one that fails does not stop the others.
+Whatever woke the job, it reads what is there and proposes what is missing; releases of the code host that an
+event was closed over are taken away. All of it is independent of each other: one that fails does not stop the
+others.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ from keyturn.flow.checking_events import EventsChecked, check_events
 from keyturn.flow.closed_events import closed_topics
 from keyturn.flow.context import Context, load_event
 from keyturn.flow.proposing import Proposed
+from keyturn.flow.tending import Tended, tend
 from keyturn.forge.host import Host
 from keyturn.state import State
 from keyturn.verify import EventState
 
 TARGETS_TOPIC = "targets"
+_UNTENDED = Tended((), ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,21 +32,24 @@ class Part:
     """What became of one thing that may be due.
 
     Args:
-        name: ``policy``, ``renewal`` or ``targets``.
+        name: ``policy``, ``renewal``, ``targets`` or ``releases``.
         proposed: What was proposed.
         waiting: Whose keys it waits for, a sentence; empty if for nobody's.
         error: Why it could not be proposed; None if it could, or if nothing is due.
+        tended: What was done to releases of the code host.
     """
 
     name: str
     proposed: tuple[Proposed, ...] = ()
     waiting: str = ""
     error: KeyturnError | None = None
+    tended: Tended = _UNTENDED
 
     @property
     def nothing(self) -> bool:
         """Whether there was nothing to propose."""
-        return not self.proposed and not self.waiting and self.error is None
+        done = self.proposed or self.tended.settled or self.tended.swept
+        return not done and not self.waiting and self.error is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +57,7 @@ class Reconciled:
     """What ``propose_what_is_due`` did.
 
     Args:
-        parts: Policy, renewals and target files, in this order.
+        parts: Policy, renewals, target files and releases of the code host, in this order.
         checked: What became of their pull requests; None if no such event is open.
     """
 
@@ -87,15 +93,19 @@ def propose_what_is_due(context: Context, host: Host, *, run_url: str) -> Reconc
         run_url: Page of the run, for statuses.
 
     Raises:
-        NothingToDo: Nothing is due, and what is proposed already has its pull request.
+        NothingToDo: Nothing is due, and what is proposed already has its pull request; or the repository is
+            not founded yet (reason ``not-founded``).
         HostError: The host does not answer, or a permission is missing.
         GitError: The remote cannot be read.
     """
     context.forge.refresh()
+    if not State(context.forge.tree(context.forge.main())).roots:
+        raise NothingToDo("the repository is not founded yet", where=context.forge.url, reason="not-founded")
     parts = (
         _part("policy", lambda: _policy(context)),
         _part("renewal", lambda: _renewals(context, host)),
         _part("targets", lambda: Part("targets", (proposing.follow(context, TARGETS_TOPIC),))),
+        _part("releases", lambda: Part("releases", tended=tend(context, host))),
     )
     context.forge.refresh()
     topics = _open_topics(context)

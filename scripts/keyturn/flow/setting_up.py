@@ -277,7 +277,8 @@ def _wish(context: Context, main: Tree) -> Wish:
             todo="Stop, and ask the other signers: a repository never changes its first root.",
             reason="other-root",
         )
-    return Wish.of(policy, first.digest if first else None, trusted=pinned is not None)
+    # Who has signed root 1 knows it before it is merged, and publishing begins with the merge.
+    return Wish.of(policy, first.digest if first else pinned, trusted=pinned is not None)
 
 
 def check_workflows(main: Tree, url: str, wish: Wish) -> tuple[Checked, ...]:

@@ -19,6 +19,7 @@ from keyturn.client import unpack
 from keyturn.errors import KeyturnError, NothingToDo, RefusedError
 from keyturn.flow.context import Context, require_policy
 from keyturn.flow.proposing import Proposed, archives
+from keyturn.forge import EVENT_PREFIX
 from keyturn.forge.host import Asset, Host, HostedRelease
 from keyturn.policy import AppPolicy, SourcePolicy
 from keyturn.release.archive import Packed
@@ -56,10 +57,12 @@ class Watched:
     Args:
         taken: What was proposed.
         failed: Why something was not, by app.
+        waiting: Topics of events that propose what is newest already.
     """
 
     taken: tuple[Taken, ...]
     failed: Mapping[str, KeyturnError]
+    waiting: tuple[str, ...] = ()
 
 
 def watch(
@@ -83,7 +86,7 @@ def watch(
     context.forge.refresh()
     main = context.forge.tree(context.forge.main())
     known = State(main)
-    taken, failed = [], {}
+    taken, failed, waiting = [], {}, []
     for app in require_policy(main).apps:
         if app.source is None:
             continue
@@ -91,11 +94,13 @@ def watch(
             newer = _newer(app, app.source, host_of(app.source.repository), _released(known, app.name))
             if newer is not None:
                 taken.append(_take(context, host, host_of(app.source.repository), newer, verifier, server))
-        except NothingToDo:
-            continue
+        except NothingToDo as nothing:
+            waiting.append(nothing.where.removeprefix(EVENT_PREFIX))
         except KeyturnError as error:
             failed[app.name] = error
-    return Watched(taken=tuple(taken), failed=failed)
+    forge = context.forge
+    standing = (topic for topic in waiting if forge.event(topic) is not None and not forge.is_merged(topic))
+    return Watched(taken=tuple(taken), failed=failed, waiting=tuple(standing))
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +202,8 @@ def _read(file: Path, asset: Asset) -> Packed:
         raise RefusedError(
             f"is no archive that a client could install: {error.what}",
             where=asset.name,
-            todo="Make it with the release action, or with `tar` from a directory of plain files and links.",
+            todo="Make it from a directory of plain files and links, with `tar --format=posix -C DIRECTORY "
+            "-czf FILE .`.",
             reason="bad-archive",
         ) from error
     data = file.read_bytes()

@@ -85,15 +85,10 @@ class Releases:
         Args:
             release: The release.
         """
+        # The tag first: a run that dies in between leaves a release, by which the next one finds it.
+        if not release.draft:
+            self._untag(release.tag)
         self._api.remove(f"{self._path}/{release.id}")
-        if release.draft:
-            return
-        try:
-            self._api.remove(f"{self._api.repository}/git/refs/tags/{quote(release.tag)}")
-        except HostError as error:
-            # Which of two ways GitHub takes to say that there is no such tag depends on its mood.
-            if error.reason != "unprocessable":
-                raise
 
     def upload(self, release: HostedRelease, name: str, file: Path) -> Asset:
         """Add a file; an equal one is kept, one that is not all there is removed first.
@@ -164,6 +159,14 @@ class Releases:
         finally:
             with suppress(OSError):
                 part.unlink()
+
+    def _untag(self, tag: str) -> None:
+        try:
+            self._api.remove(f"{self._api.repository}/git/refs/tags/{quote(tag)}")
+        except HostError as error:
+            # Which of two ways GitHub takes to say that there is no such tag depends on its mood.
+            if error.reason != "unprocessable":
+                raise
 
     def _tagged(self, tag: str) -> HostedRelease | None:
         """The release of a tag: the published one, else the draft that was made first."""

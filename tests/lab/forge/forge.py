@@ -25,6 +25,12 @@ from lab.forge.wire import not_found
 Listener = Callable[[Event], None]
 
 
+def _public_site(slug: str) -> str:
+    """Where the Pages of a repository are."""
+    owner, name = slug.split("/")
+    return f"https://{owner}.github.io/{name}/"
+
+
 class LabForge(People):
     """GitHub for tests: git repositories, the API around them, and what it tells its listeners.
 
@@ -46,6 +52,7 @@ class LabForge(People):
         self.events: list[Event] = []
         self.requests: list[Handled] = []
         self.faults: list[Fault] = []
+        self.site_of: Callable[[str], str] = _public_site
         self.contract = Contract() if contract else None
         self._listeners: list[Listener] = []
         self._pending: list[Event] = []

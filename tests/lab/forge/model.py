@@ -41,8 +41,9 @@ class Token:
     Args:
         value: The secret text.
         login: Who calls.
-        slug: The one repository of a job's token; None for a person's.
-        scopes: What a job may do, like ``{"contents": "write"}``; None for a person, whose role says it.
+        slug: The one repository of a job's token, or of a fine-grained one of a person; else None.
+        scopes: What may be done with such a token, like ``{"contents": "write"}``; else None, since the
+            person's role says it.
         run: The workflow run of a job's token.
     """
 
@@ -54,7 +55,13 @@ class Token:
 
     @property
     def of_job(self) -> bool:
+        """Whether it can do what its scopes say, as a job's token can."""
         return self.scopes is not None
+
+    @property
+    def of_actions(self) -> bool:
+        """Whether it is GitHub Actions' own: what is done with it starts no workflow."""
+        return self.of_job and self.login == BOT
 
 
 @dataclass

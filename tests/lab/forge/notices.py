@@ -31,7 +31,7 @@ def event(
     body = {**({"action": action} if action else {}), **payload}
     body |= {"repository": views.repository(forge, kept), "sender": views.account(forge, by.login)}
     at = forge.now()
-    return Event(name, kept.slug, action, by.login, by.of_job, ref, commit, at, body, number, workflow)
+    return Event(name, kept.slug, action, by.login, by.of_actions, ref, commit, at, body, number, workflow)
 
 
 def push(forge: LabForge, kept: Repository, ref: str, old: str, new: str, by: Token) -> Event:

@@ -86,6 +86,18 @@ class People:
         self.tokens[value] = Token(value, BOT, self.repository(slug).slug, dict(permissions), run)
         return value
 
+    def fine_grained(self, login: str, slug: str, permissions: Mapping[str, str]) -> str:
+        """A token that somebody made for one repository, to be kept as a secret of another.
+
+        Args:
+            login: Who made it.
+            slug: The repository.
+            permissions: What can be done with it.
+        """
+        value = f"github_pat_lab_{self.new_id()}"
+        self.tokens[value] = Token(value, login, self.repository(slug).slug, dict(permissions))
+        return value
+
     def revoke(self, token: str) -> None:
         """A job is over: its token is worth nothing any more."""
         self.tokens.pop(token, None)

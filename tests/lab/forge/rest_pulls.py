@@ -23,7 +23,7 @@ def _shown(call: Call, issue: Issue, status: int = 200) -> Answer:
 
 def _may_actions(call: Call) -> None:
     """Jobs open and approve pull requests only where a setting allows it."""
-    if call.token.of_job and not call.repository.settings.actions_may_open_pull_requests:
+    if call.token.of_actions and not call.repository.settings.actions_may_open_pull_requests:
         raise ApiError(403, "GitHub Actions is not permitted to create or approve pull requests.")
 
 

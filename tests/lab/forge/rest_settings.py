@@ -141,7 +141,7 @@ def _pages(call: Call) -> Pages:
 def _show_pages(call: Call, pages: Pages) -> views.View:
     return {
         "url": f"{call.forge.api}/repos/{call.repository.slug}/pages",
-        "html_url": f"https://{call.repository.owner}.github.io/{call.repository.name}/",
+        "html_url": call.forge.site_of(call.repository.slug),
         "status": None,
         "cname": None,
         "custom_404": False,

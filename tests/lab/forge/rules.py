@@ -36,7 +36,7 @@ def bypassed(repository: Repository, ruleset: Ruleset, by: Token, *, merging: bo
         if actor.get("bypass_mode", "always") == "pull_request" and not merging:
             continue
         kind, number = actor["actor_type"], int(actor.get("actor_id") or 0)
-        if kind == "Integration" and number == ACTIONS_APP and by.of_job:
+        if kind == "Integration" and number == ACTIONS_APP and by.of_actions:
             return True
         if kind == "OrganizationAdmin" and repository.at_least(by.login, "admin"):
             return True

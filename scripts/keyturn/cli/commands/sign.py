@@ -51,6 +51,7 @@ class Request:
     out: Path | None
     root_digest: str | None
     despite: str
+    check_files: bool
 
 
 @click.command()
@@ -74,6 +75,9 @@ class Request:
 )
 @options.root_digest
 @click.option("--despite", default="", metavar="WORDS", help=f'Sign another payload again: "{DESPITE}".')
+@click.option(
+    "--check-files", is_flag=True, help="Fetch the very files first, and hold them against what is signed."
+)
 @options.command(Request)
 def sign(session: Session, request: Request) -> Result:
     """Check EVENT from the pinned root, show what it changes, and turn your key.
@@ -93,8 +97,23 @@ def sign(session: Session, request: Request) -> Result:
     loaded = load_event(context, topic)
     if request.export is not None:
         return _exported(loaded, request.export)
+    if request.check_files:
+        _check_files(session, context, loaded)
     turned = _turned(session, loaded, request)
     return _to_file(turned, request) if request.out else _pushed(session, context, turned)
+
+
+def _check_files(session: Session, context: Context, loaded: Loaded) -> None:
+    """Hold every file that the event adds or replaces against it; nothing is signed if one differs."""
+    from keyturn.flow.checking_files import check_files, fetch_from, fetch_through, page_of
+
+    code_host = session.code_host(context)
+    if code_host is not None and code_host.token is not None:
+        fetch = fetch_through(code_host.host())
+    else:
+        fetch = fetch_from(code_host.url if code_host is not None else page_of(context.forge.url))
+    checked = check_files(loaded, fetch)
+    session.output.show(render.checked_files(checked), always=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +125,8 @@ class _Turned:
 def _check_options(session: Session, request: Request) -> None:
     if request.export is not None and (request.out or request.source or request.yes):
         raise _unfit("--export only writes the event; it goes with none of --out, --from, --yes")
+    if request.check_files and (request.export or request.source):
+        raise _unfit("--check-files fetches files, and goes with neither --export nor --from")
     if request.source is not None and (request.event or not request.out):
         raise _unfit("--from DIR takes the event from DIR, and needs --out FILE")
     if request.yes and not request.expect:
