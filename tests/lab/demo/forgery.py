@@ -70,7 +70,7 @@ def _forged_check(scene: Scene, world: LabWorld) -> Outcome:
     told = [run.jobs["sign"].step_outputs.get("stage", {}) for run in published if "sign" in run.jobs]
     steps.page.said(*(f"{PUBLISH}: {run.conclusion}: {_annotation(run)}" for run in published))
     done = steps.attempt(carol, "--json", *client(world.url), "install")
-    steps.tell(carol, f"has {before}, and updates", Part(done, error_of(done)))
+    steps.tell(carol, f"has {before}, and updates", Part(done, error_of(done) or ("there is nothing newer",)))
     return judged(
         scene.reason,
         [str(one.get("reason")) for one in told],

@@ -101,7 +101,7 @@ class GitHub:
         marks = [one for one in statuses if one.commit == issue.pull.head and one.context == CHECK]
         if not marks:
             raise Unexpected("nobody has checked it", where=topic)
-        lines = [f"check {CHECK}: {marks[-1].state}, {marks[-1].description}"]
+        lines = [f"check {CHECK}: {marks[-1].state}, {marks[-1].description or 'says a job of somebody'}"]
         if issue.pull.requested and marks[-1].state == "pending":
             lines.append(f"review requested of {', '.join(issue.pull.requested)}")
         return tuple(lines)

@@ -26,28 +26,15 @@ class LabWorld(World):
         lab: The lab, running.
         now: The time that clients go by, UTC.
         launcher: How each person starts Keyturn.
-        arenas: Where attacks are played; in ``attacks`` below the base by default.
     """
 
-    def __init__(
-        self,
-        base: Path,
-        lab: Lab,
-        now: datetime,
-        launcher: Launcher = installed,
-        *,
-        arenas: Path | None = None,
-    ) -> None:
-        super().__init__(base, launcher, arenas=arenas)
+    def __init__(self, base: Path, lab: Lab, now: datetime, launcher: Launcher = installed) -> None:
+        super().__init__(base, launcher)
         self.lab = lab
         self.now = now
         self.remote = base / "lab" / "forge" / f"{SLUG}.git"
         self.tokens = {login: lab.forge.user(login) for login in PEOPLE}
         self.commit = publish_ourselves(lab.forge)
-
-    def with_launcher(self, launcher: Launcher, arenas: Path) -> LabWorld:
-        """The same world, in which some start another Keyturn."""
-        return LabWorld(self.base, self.lab, self.now, launcher, arenas=arenas)
 
     @property
     def address(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -97,7 +97,9 @@ def run(
 ) -> Played:
     """Play all of it; see :func:`keyturn.demo.story.run`."""
     begun = time.monotonic()
-    with stage(options, out, launcher=launcher) as (world, steps):
+    with stage(options, out, launcher=launcher) as (world, steps), ExitStack() as served:
+        # First of all: a port that is taken should be known before minutes have passed.
+        url = "" if options.serve is None else served.enter_context(serve(world.site, options.serve))
         story = Story(world, steps)
         story.prepare(fetch, options.cache or wheel_cache())
         story.found()
@@ -108,13 +110,14 @@ def run(
         world.write_site()
         played = Played(world.site, outcomes, time.monotonic() - begun)
         close(steps.page, steps, played)
-        if options.serve is None:
-            steps.page.text("To look at it: make demo SERVE=1, or keyturn demo --serve")
+        if url:
+            steps.page.text(
+                f"and is served at {url} until Ctrl-C. For git and for its API, the emulated GitHub is"
+            )
+            steps.page.text(world.lab.forge.url)
+            until_interrupted()
         else:
-            with serve(world.site, options.serve) as url:
-                steps.page.text(f"and is served at {url} until Ctrl-C,")
-                steps.page.text(f"as is the emulated GitHub, for git and its API: {world.address}")
-                until_interrupted()
+            steps.page.text("To look at it: make demo SERVE=1, or keyturn demo --serve")
     return played
 
 
