@@ -9,8 +9,9 @@ import pytest
 
 from integration.team import NOW, Team, days
 from keyturn.errors import ExitCode, NothingToDo, RefusedError, UsageError
-from keyturn.flow import changing, events, found, proposing
+from keyturn.flow import changing, events, found, proposing, reconciling
 from keyturn.flow.reconciling import Part, Reconciled, propose_what_is_due
+from keyturn.flow.tending import Tended
 from keyturn.git import Git
 from keyturn.state import State, root_of, targets_of
 from keyturn.verify import EventState
@@ -89,6 +90,24 @@ def part(done: Reconciled, name: str) -> Part:
 def test_nothing_is_due(due: Due) -> None:
     due.nothing()
     assert due.host.writes == []
+
+
+def test_before_the_founding_is_merged_there_is_nothing_to_propose(team: Team) -> None:
+    team.init()
+    team.join("alice", "bob")
+    host = FakeHost(tip=lambda _: None)
+    with pytest.raises(NothingToDo) as told:
+        propose_what_is_due(team.person("robot").context, host, run_url=RUN)
+    assert (told.value.reason, host.writes) == ("not-founded", [])
+
+
+def test_releases_that_an_event_was_closed_over_are_taken_away(
+    due: Due, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconciling, "tend", lambda context, host: Tended(("hello-1.0",), ("hello-1.1",)))
+    done = due.run()
+    assert part(done, "releases").tended == Tended(("hello-1.0",), ("hello-1.1",))
+    assert (done.proposed, done.exit_code) == ((), ExitCode.DONE)
 
 
 # Policy
