@@ -39,10 +39,21 @@ endef
 
 ##@ Try it
 
+DEMO_OPTIONS := $(if $(SERVE),--serve) $(if $(KEEP),--keep "$(KEEP)")
+
 .PHONY: demo
-demo: $(DEMO)  ## found, sign, publish, update and attack, all on this machine (SERVE=1: look at the site; KEEP=DIR)
+demo:  ## found, sign, publish, update and attack, on an emulated GitHub (SERVE=1: look at the site; KEEP=DIR; PLAIN=1: git alone)
+ifdef PLAIN
+demo: $(DEMO)
+	@echo "==> keyturn demo --plain"
+	@.venv-demo/bin/keyturn demo --plain $(DEMO_OPTIONS)
+else
+demo: $(DEV)
+	@echo "==> what the emulated GitHub needs from outside Python"
+	@PYTHON="$(PYTHON)" tests/setup-system || { echo "keyturn: or do without it: make demo PLAIN=1" >&2; exit 4; }
 	@echo "==> keyturn demo"
-	@.venv-demo/bin/keyturn demo $(if $(SERVE),--serve) $(if $(KEEP),--keep "$(KEEP)")
+	@.venv/bin/keyturn demo $(DEMO_OPTIONS)
+endif
 
 ##@ Work on it
 

@@ -13,8 +13,8 @@ from rich.text import Text
 WIDTH = 112
 SECTIONS = ("2  ", "What came of it")
 FONTS = re.compile(r"@font-face\s*\{[^}]*\}\s*")
-ACTOR = re.compile(r"^(alice|bob|carol|dave|mallory|publisher)(?= )")
-LINE = re.compile(r"^ +\$ ")
+ACTOR = re.compile(r"^(alice|bob|carol|dave|github|mallory|publisher)(?= )")
+LINE = re.compile(r"^ +[$>] ")
 
 
 def sections(transcript: str) -> list[str]:
@@ -42,10 +42,10 @@ def coloured(line: str) -> Text:
         text.stylize("bold green", 0, actor.end())
     else:
         text.stylize("grey70")
-    for word in ("refused:", "ignored:", "pending:", " ready"):
-        start = line.find(word) if word.endswith(":") or line.endswith(word) else -1
+    for word in ("refused:", "ignored:", "pending:", "pending,", "success,", " ready"):
+        start = line.find(word) if word != " ready" or line.endswith(word) else -1
         if start >= 0:
-            text.stylize("bold yellow" if word == "pending:" else "bold green", start, start + len(word))
+            text.stylize("bold yellow" if "pending" in word else "bold green", start, start + len(word))
     return text
 
 

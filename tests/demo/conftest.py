@@ -33,7 +33,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Shown:
         if not kept.exists():
             base = shared / "demo"
             done = subprocess.run(
-                [*installed(""), "demo", "--keep", str(base)],
+                [*installed(""), "demo", "--plain", "--keep", str(base)],
                 capture_output=True,
                 encoding="utf-8",
                 timeout=600,

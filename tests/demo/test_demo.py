@@ -10,9 +10,9 @@ import pytest
 
 from demo.conftest import Shown
 from keyturn.demo.attacks import ATTACKS, Attack, Ending
+from keyturn.demo.frame import Played, be_attacked
 from keyturn.demo.page import Page, Piece
 from keyturn.demo.steps import Steps
-from keyturn.demo.story import Played, be_attacked
 from keyturn.demo.world import World, installed
 from keyturn.errors import ExitCode
 

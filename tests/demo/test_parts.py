@@ -17,13 +17,13 @@ from pathlib import Path
 import pytest
 
 import keyturn.demo
-from keyturn.demo import app, story
+from keyturn.demo import app, frame, story
 from keyturn.demo.app import APP, Wheel
 from keyturn.demo.attacks import ATTACKS, Attack, Ending, Outcome
+from keyturn.demo.frame import DemoOptions, Played
 from keyturn.demo.page import Page, Piece
 from keyturn.demo.server import serve
 from keyturn.demo.steps import Look, Steps, Unexpected, signing
-from keyturn.demo.story import DemoOptions, Played
 from keyturn.demo.world import Done, World
 from keyturn.errors import EnvironmentFault, ExitCode, RefusedError, UsageError
 
@@ -266,7 +266,7 @@ def end(monkeypatch: pytest.MonkeyPatch, ending: Ending) -> None:
     def ended(one: Attack, *_: object) -> Outcome:
         return Outcome(ending, f"{ending.value}: {one.reason}")
 
-    monkeypatch.setattr(story, "attack", ended)
+    monkeypatch.setattr(frame, "attack", ended)
 
 
 def test_a_directory_that_holds_something_is_not_used(tmp_path: Path) -> None:
@@ -306,7 +306,7 @@ def test_with_serve_the_site_is_served_until_interrupted(
         with urllib.request.urlopen(url, timeout=5) as answer:
             fetched.append(answer.read())
 
-    monkeypatch.setattr(story, "_until_interrupted", look_and_leave)
+    monkeypatch.setattr(story, "until_interrupted", look_and_leave)
     story.run(DemoOptions(keep=tmp_path, serve=0), recorder)
     assert fetched == [b"the page"]
 

@@ -74,28 +74,30 @@ def _forged_check(scene: Scene, world: LabWorld) -> Outcome:
     return judged(
         scene.reason,
         [str(one.get("reason")) for one in told],
-        done.code,
+        # Somebody whose first installation this would be is told that there is no release at all.
+        calm=done.code == ExitCode.NOTHING or done.reason == "no-release",
         deployed=len(world.lab.pages.deployments) != deployed,
         installed=current(carol) if current(carol) != before else None,
     )
 
 
-def judged(reason: str, said: Sequence[str], code: int, *, deployed: bool, installed: str | None) -> Outcome:
+def judged(reason: str, said: Sequence[str], *, calm: bool, deployed: bool, installed: str | None) -> Outcome:
     """What came of it.
 
     Args:
         reason: The reason for which publishing has to refuse.
         said: The reasons that it gave, one for each run.
-        code: Exit code of a client that was told to update.
+        calm: Whether a client that was told to update went on as if nothing had been tried.
         deployed: Whether the site was deployed anew.
         installed: What that client installed; None for nothing.
     """
     if deployed or installed:
         what = f"carol's client installed {installed}" if installed else "the site was deployed"
         return Outcome(Ending.SUCCEEDED, f"THE ATTACK SUCCEEDED: {what}")
-    if list(said) == [reason] and code == ExitCode.NOTHING:
+    if list(said) == [reason] and calm:
         return Outcome(Ending.REFUSED, f"refused: {reason}")
-    why = f"publishing says {', '.join(said) or 'nothing'}, and the client ends with {code}"
+    client_did = "found nothing new" if calm else "failed"
+    why = f"publishing says {', '.join(said) or 'nothing'}, and the client {client_did}"
     return Outcome(Ending.OTHERWISE, f"NOT REFUSED FOR THE REASON NAMED: {why}")
 
 

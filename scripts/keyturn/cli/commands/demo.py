@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from keyturn.cli import options
-from keyturn.cli.lines import Line, Span, detail
+from keyturn.cli.lines import Line, Span, line
 from keyturn.cli.output import Result
 from keyturn.cli.session import Session
 
@@ -64,6 +64,6 @@ def _chosen(session: Session, request: Request) -> Run:
         return story.run
     found = lab.find(session.environment)
     if isinstance(found, lab.Missing):
-        session.output.note([detail(f"{found.why}; this is the git-only one (--plain)")])
+        session.output.note([line(f"{found.why}; this is the git-only one (--plain)")])
         return story.run
     return found
