@@ -61,14 +61,14 @@ endif
 test: system lint $(DEV)  ## everything that continuous integration runs
 	@echo "==> pytest, with branch coverage of every process it starts"
 	@rm -f .coverage .coverage.*
-	@.venv/bin/python -m pytest -n $(WORKERS) --cov --cov-report=
+	@.venv/bin/python -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report=
 	@echo "==> coverage floors"
 	@.venv/bin/python tests/coverage_floor.py
 
 .PHONY: test-fast
 test-fast: $(DEV)  ## the tests that take no time (not marked slow), without coverage
 	@echo "==> pytest, fast tests"
-	@.venv/bin/python -m pytest -n $(WORKERS) -m "not slow"
+	@.venv/bin/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow"
 
 .PHONY: lint
 lint: system $(DEV)  ## format, style, types, import rules, actions and workflows, shell scripts
