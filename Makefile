@@ -66,9 +66,9 @@ test: system lint $(DEV)  ## everything that continuous integration runs
 	@.venv/bin/python tests/coverage_floor.py
 
 .PHONY: test-fast
-test-fast: $(DEV)  ## the tests that take no time (not marked slow), without coverage
+test-fast: $(DEV)  ## the tests that take no time (not marked slow, no lab), without coverage
 	@echo "==> pytest, fast tests"
-	@.venv/bin/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow"
+	@.venv/bin/python -m pytest -n $(WORKERS) --dist worksteal --ignore tests/lab --ignore tests/integration -m "not slow"
 
 .PHONY: lint
 lint: system $(DEV)  ## format, style, types, import rules, actions and workflows, shell scripts
